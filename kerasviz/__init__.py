@@ -1,0 +1,70 @@
+"""kerasviz shows what a Keras model looks at, what it looks for, what it is made of and how it got there.
+
+Nothing heavy is imported until it is used: `import kerasviz` costs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasviz import errors, plots, report, samples
+    from kerasviz.attribution.cam import CAM
+    from kerasviz.attribution.deconvnet import DeconvNet
+    from kerasviz.attribution.explanation import Explanation
+    from kerasviz.attribution.grad_cam import GradCAM
+    from kerasviz.attribution.guided_saliency import GuidedSaliency
+    from kerasviz.attribution.saliency import Saliency
+    from kerasviz.probe import targets
+    from kerasviz.probe.activations import Activations, activations, layers
+
+__version__ = "0.1.0"
+
+_MEMBERS = {
+    "Activations": "kerasviz.probe.activations",
+    "CAM": "kerasviz.attribution.cam",
+    "DeconvNet": "kerasviz.attribution.deconvnet",
+    "Explanation": "kerasviz.attribution.explanation",
+    "GradCAM": "kerasviz.attribution.grad_cam",
+    "GuidedSaliency": "kerasviz.attribution.guided_saliency",
+    "Saliency": "kerasviz.attribution.saliency",
+    "activations": "kerasviz.probe.activations",
+    "layers": "kerasviz.probe.activations",
+}
+_MODULES = {
+    "errors": "kerasviz.errors",
+    "plots": "kerasviz.plots",
+    "report": "kerasviz.report",
+    "samples": "kerasviz.samples",
+    "targets": "kerasviz.probe.targets",
+}
+
+__all__ = [
+    "CAM",
+    "Activations",
+    "DeconvNet",
+    "Explanation",
+    "GradCAM",
+    "GuidedSaliency",
+    "Saliency",
+    "activations",
+    "errors",
+    "layers",
+    "plots",
+    "report",
+    "samples",
+    "targets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MEMBERS:
+        return getattr(importlib.import_module(_MEMBERS[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    raise AttributeError(f"module 'kerasviz' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

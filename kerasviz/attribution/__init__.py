@@ -1,0 +1,1 @@
+"""Where does it look? One explainer per file on one base."""

@@ -1,0 +1,151 @@
+"""DeconvNet: the network run backwards, with a ReLU on the way down as there was on the way up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasviz.attribution.explainer import no_dependence
+from kerasviz.attribution.saliency import Saliency
+from kerasviz.errors import AddressError, MethodError
+from kerasviz.probe import addresses
+from kerasviz.probe.run import Run, run
+from kerasviz.probe.wrapper import Wrapper
+
+ops: Any = keras.ops
+
+
+class DeconvNet(Saliency):
+    """The input gradient under the deconvolution rule: at each ReLU only positive signals pass,
+    g·(g > 0), whether or not the ReLU was open; a leaky ReLU leaks. Max pooling sends the signal
+    back to where the maximum was (the switches), convolutions are transposed.
+
+    Args:
+        model: Any built Keras 3 model that has ReLUs.
+        layer, target, labels, reduction, normalize, name: See `Saliency`.
+
+    Returns:
+        See `Saliency`. `reconstruct` gives the paper's picture of one activation of any layer.
+
+    Raises:
+        MethodError: The model has no ReLU; use `Saliency`.
+        RewriteError: A ReLU cannot be reached, or has a learned slope.
+
+    Reference:
+        Zeiler & Fergus 2013, "Visualizing and Understanding Convolutional Networks", section 2.1.
+
+    Example:
+
+    ```python
+    deconvnet = kv.DeconvNet(model)
+    maps = deconvnet(images)
+    pictures = deconvnet.reconstruct(images, layer="block_3/expand_relu", channel=7)
+    ```
+    """
+
+    title = "DeconvNet"
+    open_functions = True
+
+    def gradients(self, record: Run, score: Any, sources: Sequence[Any]) -> tuple[list[Any], str]:
+        found, coverage = record.ruled_gradients(score, sources, "deconvolution")
+        return found, str(coverage)
+
+    def reconstruct(
+        self, images: Any, layer: Any, channel: int, position: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Project one activation back to the input, all others of its layer set to zero.
+
+        Args:
+            images: A batch in the model's own structure; one input.
+            layer: Address, layer object or index of the layer that holds the activation.
+            channel: Its channel.
+            position: Its position in the layer, (row, column) for pictures; None = each image's
+                strongest.
+
+        Returns:
+            Signed float32 array of the shape of `images`: the pattern that excites the activation.
+            All zero where the activation is zero.
+
+        Raises:
+            AddressError: The layer, channel or position does not exist.
+            MethodError: The model has several inputs.
+        """
+        address = addresses.to_address(self.model, layer)
+        key = (address, int(channel), None if position is None else tuple(map(int, position)))
+        return self._reconstruction.evaluate_on(key, images)["pictures"]
+
+    @property
+    def _reconstruction(self) -> _Reconstruction:
+        if not hasattr(self, "_reconstructions"):
+            self._reconstructions = _Holder(_Reconstruction(self.model))
+        return self._reconstructions.held
+
+
+class _Holder:
+    """Keeps a wrapper out of Keras's layer tracking."""
+
+    def __init__(self, held: _Reconstruction) -> None:
+        self.held = held
+
+
+class _Reconstruction(Wrapper):
+    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
+        address, channel, position = key
+        if len(keras.tree.flatten(inputs)) > 1:
+            raise MethodError(
+                "Expected a model with one input for a reconstruction. Received: several. "
+                "Use `DeconvNet(model)(inputs)`, which gives a map per input."
+            )
+        record = run(self.model, inputs, open_functions=True)
+        call = record.recorder.find(address)
+        source = keras.tree.flatten(record.inputs)[0]
+        kept = _kept(call.output, call.channel_axis, channel, position, address)
+        gradients, coverage = record.ruled_gradients(
+            call.output, [source], "deconvolution", seed=kept, required=False
+        )
+        if gradients[0] is None:
+            raise no_dependence("the input")
+        return {"pictures": gradients[0]}, str(coverage)
+
+
+def _kept(
+    activation: Any, channel_axis: int, channel: int, position: Any, address: str
+) -> Any:
+    """The activation with everything but one channel's one position set to zero."""
+    channels = activation.shape[channel_axis]
+    if not 0 <= channel < (channels or channel + 1):
+        raise AddressError(
+            f"`channel` must be from 0 to {channels - 1} for {address!r}. Received: {channel}."
+        )
+    maps = ops.take(activation, channel, axis=channel_axis)
+    only = _at_maximum(maps) if position is None else _at(maps, position, address)
+    channel_only = ops.one_hot(channel, channels, dtype=activation.dtype)
+    shape = [channels if a == channel_axis else 1 for a in range(len(activation.shape))]
+    return activation * ops.expand_dims(only, channel_axis) * ops.reshape(channel_only, shape)
+
+
+def _at_maximum(maps: Any) -> Any:
+    """1 at the (first) maximum of each sample, 0 elsewhere."""
+    flat = ops.reshape(maps, (ops.shape(maps)[0], -1))
+    only = ops.one_hot(ops.argmax(flat, axis=1), ops.shape(flat)[1], dtype=maps.dtype)
+    return ops.reshape(only, ops.shape(maps))
+
+
+def _at(maps: Any, position: Sequence[int], address: str) -> Any:
+    sizes = tuple(maps.shape[1:])
+    fits = len(position) == len(sizes) and all(
+        size is None or 0 <= p < size for p, size in zip(position, sizes, strict=True)
+    )
+    if not fits:
+        raise AddressError(
+            f"`position` must lie within {sizes} for {address!r}. Received: {tuple(position)}."
+        )
+    only = ops.ones_like(maps)
+    for axis, (place, size) in enumerate(zip(position, sizes, strict=True), start=1):
+        size = ops.shape(maps)[axis] if size is None else size
+        line = ops.cast(ops.arange(size) == place, maps.dtype)
+        only = only * ops.reshape(line, [-1 if a == axis else 1 for a in range(len(maps.shape))])
+    return only

@@ -1,0 +1,132 @@
+"""Why a map is zero, constant or NaN, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasviz.probe.inputs import Batch
+
+
+def of_explanation(
+    model: keras.Model,
+    found: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    score_kind: str,
+    batch: Batch,
+) -> list[str]:
+    """One text per sample, "" where there is nothing to report.
+
+    Args:
+        model: The explained model, whose weights are searched for NaN when a map is NaN.
+        found: Computed arrays: `low/…`, `high/…`, `signal/…/…` and `score`, (batch,) each.
+        names: Names of the explained inputs.
+        score_kind: Where the score was taken.
+        batch: What was given to the model.
+    """
+    lows = np.stack([found[f"low/{name}"] for name in names])
+    highs = np.stack([found[f"high/{name}"] for name in names])
+    suspicious = ~(np.isfinite(lows) & np.isfinite(highs)) | (lows == highs)
+    texts = [""] * batch.size
+    for sample in np.flatnonzero(suspicious.any(axis=0)):
+        parts = []
+        for which in np.flatnonzero(suspicious[:, sample]):
+            cause = _bad_input(batch, sample) or _cause(
+                model, found, names[which], score_kind, sample
+            )
+            parts.append(f"{names[which]}: {cause}" if len(names) > 1 else cause)
+        texts[sample] = "; ".join(parts)
+    return texts
+
+
+def of_maps(maps: Any) -> list[str]:
+    """One text per map, from the maps alone (as after `predict` on several replicas)."""
+    if isinstance(maps, dict):
+        return [text for values in maps.values() for text in of_maps(values)]
+    flat = np.asarray(maps).reshape(len(maps), -1)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    texts = np.where(low == high, "all zero; `explain` names the cause", "")
+    texts = np.where((low == high) & (low != 0), "constant; `explain` names the cause", texts)
+    return list(np.where(np.isfinite(low + high), texts, "NaN; `explain` names the cause"))
+
+
+def _bad_input(batch: Batch, sample: int) -> str:
+    for name, tensor in zip(batch.names, keras.tree.flatten(batch.tensors), strict=True):
+        values = np.asarray(tensor[sample])
+        if values.dtype.kind not in "iub" and not np.isfinite(values.astype("float32")).all():
+            return f"NaN: the input '{name}' itself holds NaN or infinity; repair this sample"
+    return ""
+
+
+def _cause(
+    model: keras.Model,
+    found: Mapping[str, np.ndarray],
+    name: str,
+    score_kind: str,
+    sample: int,
+) -> str:
+    low, high = float(found[f"low/{name}"][sample]), float(found[f"high/{name}"][sample])
+    if not np.isfinite(low + high):
+        return _not_finite(model)
+    if low == high and low != 0:
+        return _constant(found, name, sample)
+    return _zero(found, name, score_kind, sample)
+
+
+def _not_finite(model: keras.Model) -> str:
+    bad = [
+        variable.path
+        for variable in model.weights
+        if not np.isfinite(np.asarray(variable, dtype="float32")).all()
+    ]
+    if bad:
+        return f"NaN: the weights {', '.join(bad[:3])} hold NaN or infinity; reload the model"
+    return (
+        "NaN: a value overflowed inside the model although inputs and weights are finite; "
+        "try float32 instead of half precision, or smaller inputs"
+    )
+
+
+def _signal(found: Mapping[str, np.ndarray], signal: str, name: str, sample: int) -> float | None:
+    values = found.get(f"signal/{signal}/{name}")
+    return None if values is None else float(values[sample])
+
+
+def _constant(found: Mapping[str, np.ndarray], name: str, sample: int) -> str:
+    if _signal(found, "positions", name, sample) == 1:
+        return "constant: the layer has a single position; choose an earlier layer"
+    return "constant: every position counts the same; choose an earlier layer"
+
+
+def _zero(
+    found: Mapping[str, np.ndarray], name: str, score_kind: str, sample: int
+) -> str:
+    gradient = _signal(found, "gradient", name, sample)
+    activation = _signal(found, "activation", name, sample)
+    evidence = _signal(found, "evidence", name, sample)
+    if activation == 0:
+        return "all zero: the layer's activations are all zero (dead ReLUs); choose an earlier layer"
+    if gradient == 0 and score_kind == "output as it is" and _saturated(found, sample):
+        return (
+            "all zero: the score is saturated at 0 or 1 and has no slope, and no softmax or sigmoid "
+            "was found to look behind; give a target that returns the logits"
+        )
+    if gradient == 0:
+        return (
+            "all zero: the score does not change with this layer for this sample (dead ReLUs above "
+            "it, or the head reads other positions only); choose another layer or target"
+        )
+    if evidence is not None and evidence <= 0:
+        return (
+            "all zero: every position speaks against the target, and only evidence for it is shown; "
+            "pass `rectify=False` to see the negative evidence, or choose another target"
+        )
+    return "all zero: the rule let no signal through; try `kv.Saliency`"
+
+
+def _saturated(found: Mapping[str, np.ndarray], sample: int) -> bool:
+    score = float(found["score"][sample])
+    return min(abs(score), abs(1 - score)) < 1e-6

@@ -1,0 +1,180 @@
+"""The commands and their options; what they do is imported when they run."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasviz.cli.failures import SOME_FAILED, one_line_errors
+from kerasviz.cli.layers import TableFormat
+
+app = typer.Typer(
+    name="kerasviz",
+    help="Shows what a Keras model looks at.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .keras or .h5 file, a SavedModel folder, keras.applications:ResNet50 "
+        "(its ImageNet weights; ResNet50:none for random ones), or samples:efficientnet_lite0.",
+    ),
+]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="Module that defines the model's custom classes, such as my_package.layers; "
+        "may be repeated.",
+    ),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks, warnings and TensorFlow's log.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from kerasviz import __version__
+
+        typer.echo(f"kerasviz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@one_line_errors
+def demo(
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page and the pictures.")
+    ] = Path("kerasviz-demo"),
+    debug: Debug = False,
+) -> None:
+    """Explain what a pretrained network sees in real photos, offline; print the page's path."""
+    from kerasviz.cli.demo import run_demo
+    from kerasviz.cli.quiet import no_foreign_warnings
+
+    with no_foreign_warnings(debug):
+        run_demo(output, debug)
+
+
+@app.command()
+@one_line_errors
+def explain(
+    model: Model,
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="grad-cam, cam, saliency, guided-saliency or deconvnet; may be repeated. "
+            "Default: all that fit the model.",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Layer, as `kerasviz layers` lists it: for the methods named with --method, "
+            "without those for grad-cam. Default: chosen and reported.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class index or label to explain, or a comma-separated list, one an image. "
+            "Default: the predicted class.",
+        ),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCALING",
+            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
+            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Class names: one a line, or JSON. Default: ImageNet's for 1000."
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and numbers.")
+    ] = Path("kerasviz-explain"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Explain a model's answers for images, and print the path of the page.
+
+    Each image is turned upright, its shorter side resized to the model's input and the centre cut
+    out. Images that cannot be read are named and skipped; the exit code is then 1.
+    """
+    from kerasviz.cli.explain import ExplainOptions, run_explain
+    from kerasviz.cli.quiet import no_foreign_warnings
+
+    options = ExplainOptions(
+        model=model,
+        images=images,
+        methods=method or (),
+        layer=layer,
+        target=target,
+        preprocess=preprocess,
+        labels=labels,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        complete = run_explain(options)
+    if not complete:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+@one_line_errors
+def layers(
+    model: Model,
+    imports: Imports = None,
+    form: Annotated[
+        TableFormat, typer.Option("--format", help="How to print the table.")
+    ] = TableFormat.TABLE,
+    debug: Debug = False,
+) -> None:
+    """List a model's layers with the addresses that --layer takes."""
+    from kerasviz.cli.layers import run_layers
+    from kerasviz.cli.quiet import no_foreign_warnings
+
+    with no_foreign_warnings(debug):
+        run_layers(model, imports or (), form, debug)
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app()

@@ -1,0 +1,65 @@
+"""What the command line says, and returns, when something goes wrong."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+
+from kerasviz.cli.printing import printable
+from kerasviz.errors import KerasvizError
+
+SOME_FAILED = 1
+REFUSED = 2
+INTERNAL_ERROR = 70
+_OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def one_line_errors(command: Command) -> Command:
+    """Make a command end with one line on stderr, and an exit code, where it would raise.
+
+    The exit codes: 2 when what the user asked for cannot be done, 70 for a fault of our own. With
+    `debug=True` among its arguments the traceback is printed first.
+
+    Args:
+        command: A function for the command line.
+
+    Returns:
+        The function with the same signature.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+            raise
+        except Exception as error:
+            if kwargs.get("debug"):
+                typer.echo(traceback.format_exc(), err=True, nl=False)
+            raise typer.Exit(_report(error)) from error
+
+    return run  # type: ignore[return-value]
+
+
+def say_error(text: str) -> None:
+    """Print one line on stderr that begins with "Error:"."""
+    typer.secho("Error: ", fg="red", err=True, nl=False)
+    typer.echo(printable(text), err=True)
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, KerasvizError):
+        say_error(str(error))
+        return REFUSED
+    if type(error).__name__ in _OUT_OF_MEMORY:
+        say_error("Expected to hold the computation in memory. Pass fewer images at a time.")
+        return REFUSED
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    say_error(f"internal error ({reason[:300]}). Run with --debug for the traceback.")
+    return INTERNAL_ERROR

@@ -1,0 +1,1 @@
+"""Gradients and compilation: the only files of kerasviz that import tensorflow."""

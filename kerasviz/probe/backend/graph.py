@@ -1,0 +1,106 @@
+"""Walking and differentiating the TensorFlow graph that one run of a model left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+NOT_DIFFERENTIABLE = {"StopGradient", "PreventGradient", "ZerosLike", "OnesLike"}
+FLOAT16_SCALE = 1024.0
+
+
+def identity(tensor: Any) -> Any:
+    """A tensor of its own with the same value."""
+    return tf.identity(tensor)
+
+
+def resize_bilinear(pictures: Any, size: Sequence[Any]) -> Any:
+    """(batch, height, width, channels) at another size, which need not be known in advance."""
+    return tf.image.resize(pictures, size, "bilinear")
+
+
+def in_graph() -> bool:
+    """Whether a graph is being built (inside `predict`, `export`, a `tf.function`)."""
+    return tf.inside_function()
+
+
+def differentiable_inputs(op: Any) -> list[Any]:
+    """Inputs of an op through which a gradient can flow back."""
+    if op.type in NOT_DIFFERENTIABLE:
+        return []
+    return [t for t in op.inputs if t.dtype.is_floating or t.dtype == tf.variant]
+
+
+def above(ys: Iterable[Any], stop: Iterable[Any] = ()) -> dict[int, Any]:
+    """The ops from which a differentiable path leads to any of `ys`, by `id`."""
+    stopped = {id(x) for x in stop}
+    found: dict[int, Any] = {}
+    stack = [y.op for y in ys if id(y) not in stopped]
+    while stack:
+        op = stack.pop()
+        if id(op) not in found:
+            found[id(op)] = op
+            stack += [t.op for t in differentiable_inputs(op) if id(t) not in stopped]
+    return found
+
+
+class Below:
+    """The tensors that depend on any of `xs`, found in one pass over the graph.
+
+    Args:
+        xs: Tensors to start from.
+        differentiable: Follow only steps that a gradient can flow back through.
+    """
+
+    def __init__(self, xs: Sequence[Any], differentiable: bool = True) -> None:
+        self._tensors = {id(x) for x in xs}
+        for op in tf.compat.v1.get_default_graph().get_operations():
+            inputs = differentiable_inputs(op) if differentiable else op.inputs
+            if any(id(tensor) in self._tensors for tensor in inputs):
+                self._tensors.update(map(id, op.outputs))
+
+    def __contains__(self, tensor: Any) -> bool:
+        return id(tensor) in self._tensors
+
+
+def float_casts(x: Any) -> list[Any]:
+    """`x` itself when it is a float tensor, else the floats that the graph makes of its values."""
+    if x.dtype.is_floating:
+        return [x]
+    return [
+        op.outputs[0]
+        for op in x.consumers()
+        if op.type == "Cast" and op.outputs[0].dtype.is_floating
+    ]
+
+
+def ops_between(ys: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
+    """The ops on a differentiable path from `xs` to `ys`, in the order they were created."""
+    leading, below = above(ys, xs), Below(xs)
+    operations = tf.compat.v1.get_default_graph().get_operations()
+    return [
+        op
+        for op in operations
+        if id(op) in leading and any(t in below for t in differentiable_inputs(op))
+    ]
+
+
+def gradients(y: Any, xs: Sequence[Any], seed: Any = None, scale: float = 1.0) -> list[Any]:
+    """∂Σy/∂x for each x as float32, None where y does not depend on x.
+
+    Args:
+        y: Tensor to differentiate.
+        xs: Tensors to differentiate by; the graph between them and `y` is all that is visited.
+        seed: Optional upstream gradient, of the shape of `y`.
+        scale: Power of two that keeps half-precision gradients above underflow; divided out again.
+    """
+    upstream = (tf.ones_like(y) if seed is None else seed) * tf.cast(scale, y.dtype)
+    found = tf.gradients(y, list(xs), grad_ys=upstream)
+    return [None if g is None else tf.cast(tf.convert_to_tensor(g), tf.float32) / scale for g in found]
+
+
+def precision_scale(tensors: Iterable[Any]) -> float:
+    """The gradient scale that a model which computes these tensors needs."""
+    return FLOAT16_SCALE if any(t.dtype == tf.float16 for t in tensors) else 1.0

@@ -1,0 +1,111 @@
+"""One run of the user's model inside the graph that is being built."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kerasviz.errors import MethodError
+from kerasviz.probe import inputs as probe_inputs
+from kerasviz.probe.backend import compiled, graph, heads, rectifiers
+from kerasviz.probe.quiet import quiet
+from kerasviz.probe.taps import Call, Edit, Recorder, recording
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """What one run left in the graph.
+
+    Attributes:
+        inputs: The input tensors, in the model's structure.
+        outputs: The model's outputs, in the model's structure.
+        heads: One `Head` per output tensor: the output and the same before softmax or sigmoid.
+        output_names: A name per head.
+        recorder: Every call of every layer.
+    """
+
+    inputs: Any
+    outputs: Any
+    heads: Sequence[heads.Head]
+    output_names: Sequence[str]
+    recorder: Recorder
+
+    @property
+    def input_names(self) -> list[str]:
+        """A name per input tensor."""
+        count = len(keras.tree.flatten(self.inputs))
+        return probe_inputs.input_names(self.recorder.model, self.inputs, count)
+
+    def input_channel_axis(self, tensor: Any) -> int:
+        """Channel axis of an input, by the layout of the model's first convolution."""
+        return self.recorder.first_layout.channel_axis(len(tensor.shape))
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """Every call of every layer, in the order in which they returned."""
+        return self.recorder.calls
+
+    def gradients(self, y: Any, xs: Sequence[Any], seed: Any = None) -> list[Any]:
+        """∂Σy/∂x for each x, float32; None where y does not depend on x."""
+        return graph.gradients(y, xs, seed, self._scale())
+
+    def ruled_gradients(
+        self,
+        y: Any,
+        xs: Sequence[Any],
+        rule: rectifiers.Rule,
+        seed: Any = None,
+        required: bool = True,
+    ) -> tuple[list[Any], rectifiers.Coverage]:
+        """The same with every ReLU between under `rule`; when `required`, raises if there is none."""
+        found, coverage = rectifiers.gradients(y, xs, rule, seed, self._scale())
+        if required and not coverage.total:
+            raise MethodError(
+                f"Expected a model with ReLU for the {rule} rule. Received: none between the score "
+                f"and the input ({coverage}), so the result would be the plain gradient. "
+                "Use `kv.Saliency`."
+            )
+        return found, coverage
+
+    def _scale(self) -> float:
+        tensors = [t for call in self.calls for t in keras.tree.flatten(call.output)]
+        return graph.precision_scale(t for t in tensors if keras.ops.is_tensor(t))
+
+
+def run(
+    model: keras.Model,
+    inputs: Any,
+    edits: Mapping[str, Edit] | None = None,
+    open_functions: bool = False,
+) -> Run:
+    """Run `model` in inference mode in the open graph and record every call.
+
+    Args:
+        model: The user's model; left as it was.
+        inputs: Graph tensors in the model's structure.
+        edits: Optional dict address → function of the layer's output.
+        open_functions: Whether `tf.function`s inside layers are traced into this graph.
+    """
+    opened = compiled.inlined_functions() if open_functions else contextlib.nullcontext()
+    with quiet(model), opened, recording(model, edits) as recorder:
+        outputs = model(inputs, **_inference(model))
+    flat = keras.tree.flatten(outputs)
+    return Run(inputs, outputs, [heads.head(o) for o in flat], output_names(model, outputs), recorder)
+
+
+def _inference(model: keras.Model) -> dict[str, bool]:
+    return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
+
+
+def output_names(model: keras.Model, outputs: Any) -> list[str]:
+    """A name per output: dict keys, Keras's output names, or "0", "1", …"""
+    flat = keras.tree.flatten(outputs)
+    if isinstance(outputs, Mapping):
+        return sorted(outputs)
+    named = list(getattr(model, "output_names", None) or [])
+    return named if len(named) == len(flat) else [str(i) for i in range(len(flat))]

@@ -1,0 +1,217 @@
+"""Record, or edit, what the layers of a model return while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+
+from kerasviz.errors import AddressError
+from kerasviz.probe import addresses, containment
+
+Edit = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a convolution laid out its tensor: which axis is the channel axis."""
+
+    channels_first: bool
+    spatial_rank: int
+
+    def channel_axis(self, rank: int) -> int:
+        """Channel axis of a tensor of that rank that follows this layout."""
+        return max(1, rank - self.spatial_rank - 1) if self.channels_first else rank - 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one layer (or operation) while the model ran.
+
+    Attributes:
+        address: Our address of the call site.
+        layer: The layer or operation that was called.
+        output: What it returned: a tensor or a nested structure of tensors.
+        layout: Layout of the last convolution up to here.
+        is_leaf: Whether it called no other layer.
+    """
+
+    address: str
+    layer: Any
+    output: Any
+    layout: Layout
+    is_leaf: bool
+
+    @property
+    def channel_axis(self) -> int:
+        """Channel axis of a single-tensor output."""
+        return self.layout.channel_axis(len(self.output.shape))
+
+
+class Recorder:
+    """Collects the calls of a model's layers in the order in which they return."""
+
+    def __init__(self, model: keras.Model, edits: Mapping[str, Edit] | None = None) -> None:
+        self.model = model
+        self.calls: list[Call] = []
+        self.edits = dict(edits or {})
+        self.layout = Layout(keras.config.image_data_format() == "channels_first", 2)
+        self.first_layout = self.layout
+        self._layout_is_known = False
+        self._frames: list[_Frame] = []
+
+    def find(self, address: str) -> Call:
+        """The call at that address; raises `AddressError` with the closest ones otherwise."""
+        for call in self.calls:
+            if call.address == address:
+                return call
+        if addresses.is_held(self.model, address):
+            raise AddressError(
+                f"`layer` must be a layer that the model calls. Received: {address!r}, which the "
+                "model holds but does not call by itself in inference (a wrapper such as "
+                "TimeDistributed may run it inside: use the wrapper's address). "
+                "See `kv.layers(model)`."
+            )
+        raise addresses.not_found(address, [call.address for call in self.calls])
+
+    def call(self, original: Callable[..., Any], layer: Any, args: Any, kwargs: Any) -> Any:
+        """Run one layer, remember what it returned, and hand on the (edited) result."""
+        if not self._frames:
+            if layer is not self.model:
+                return original(layer, *args, **kwargs)
+            return self._enter(layer, "", original, args, kwargs)[0]
+        address = self._frames[-1].address_of(layer)
+        output, is_leaf = self._enter(layer, address + "/", original, args, kwargs)
+        self._learn_layout(layer)
+        output = _own_tensor(output, args)
+        if address in self.edits:
+            output = self.edits.pop(address)(output)
+        self.calls.append(Call(address, layer, output, self.layout, is_leaf))
+        return output
+
+    def _learn_layout(self, layer: Any) -> None:
+        found = _layout_of(layer)
+        if found is not None and not self._layout_is_known:
+            self.first_layout, self._layout_is_known = found, True
+        self.layout = found or self.layout
+
+    def _enter(
+        self, layer: Any, prefix: str, original: Callable[..., Any], args: Any, kwargs: Any
+    ) -> tuple[Any, bool]:
+        frame = _Frame(layer, prefix)
+        self._frames.append(frame)
+        try:
+            return original(layer, *args, **kwargs), not frame.counts
+        finally:
+            self._frames.pop()
+
+
+class _Frame:
+    """The children called so far within one call of one layer."""
+
+    def __init__(self, layer: Any, prefix: str) -> None:
+        self.prefix = prefix
+        self.names = containment.child_names(layer)
+        self.counts: dict[int, int] = {}
+
+    def address_of(self, child: Any) -> str:
+        count = self.counts[id(child)] = self.counts.get(id(child), 0) + 1
+        name = self.names.setdefault(id(child), self._stranger(child))
+        return self.prefix + (name if count == 1 else f"{name}@{count}")
+
+    def _stranger(self, child: Any) -> str:
+        taken = sum(name.split("~")[0] == child.name for name in self.names.values())
+        return containment.sibling_name(child.name, taken + 1)
+
+
+def _layout_of(layer: Any) -> Layout | None:
+    layer = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+    data_format = getattr(layer, "data_format", None)
+    if data_format not in ("channels_first", "channels_last"):
+        return None
+    rank = getattr(layer, "rank", None) or getattr(layer, "pool_dimensions", None)
+    spec = getattr(getattr(layer, "input_spec", None), "ndim", None)
+    spatial = rank if isinstance(rank, int) else (spec - 2 if spec else 2)
+    return Layout(data_format == "channels_first", spatial)
+
+
+def _own_tensor(output: Any, args: Any) -> Any:
+    """A layer that returns its input unchanged still gets a tensor of its own to be tapped."""
+    if any(output is arg for arg in args) and keras.ops.is_tensor(output):
+        from kerasviz.probe.backend import graph
+
+        return graph.identity(output)
+    return output
+
+
+_active = threading.local()
+_installed = 0
+_lock = threading.Lock()
+_originals: dict[type, Callable[..., Any]] = {}
+
+
+@contextlib.contextmanager
+def recording(model: keras.Model, edits: Mapping[str, Edit] | None = None) -> Iterator[Recorder]:
+    """Within this context, calls of `model` in this thread are recorded and edited.
+
+    Keras's `Layer.__call__` and `Operation.__call__` are wrapped for as long as any thread is
+    inside; no layer object is touched. Other threads and other models pass straight through.
+
+    Args:
+        model: The model whose calls are recorded.
+        edits: Optional dict address → function of the layer's output that returns what the rest
+            of the model shall see instead.
+
+    Yields:
+        The `Recorder`.
+
+    Raises:
+        AddressError: An edit's address was never called.
+    """
+    outer = getattr(_active, "recorder", None)
+    _active.recorder = recorder = Recorder(model, edits)
+    _install()
+    try:
+        yield recorder
+    finally:
+        _uninstall()
+        _active.recorder = outer
+    for address in recorder.edits:
+        recorder.find(address)
+
+
+def _install() -> None:
+    global _installed
+    with _lock:
+        _installed += 1
+        if _installed == 1:
+            for kind in (keras.Layer, keras.Operation):
+                _originals[kind] = kind.__call__
+                kind.__call__ = _hooked(kind, kind.__call__)
+
+
+def _uninstall() -> None:
+    global _installed
+    with _lock:
+        _installed -= 1
+        if _installed == 0:
+            for kind, original in _originals.items():
+                kind.__call__ = original
+            _originals.clear()
+
+
+def _hooked(kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = getattr(_active, "recorder", None)
+        inner = kind is keras.Operation and isinstance(self, keras.Layer)
+        if recorder is None or inner:
+            return original(self, *args, **kwargs)
+        return recorder.call(original, self, args, kwargs)
+
+    return __call__

@@ -1,0 +1,98 @@
+"""A `keras.Model` that wraps the user's model and computes something about it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasviz.probe import inputs as probe_inputs
+from kerasviz.probe.backend import compiled, graph
+
+
+class Wrapper(keras.Model):
+    """Base of explainers and taps: Keras's verbs around one compiled graph function.
+
+    A direct call and `predict` run the same compiled function, whose batch axis is open, so that
+    neither a new batch size nor the short last batch traces anything anew. Inside a graph (a
+    distribution strategy's `predict`, `export`) the computation becomes part of that graph.
+
+    A subclass implements `compute`.
+
+    Args:
+        model: The built Keras model to look at. It is not cloned and not altered.
+        name: Optional Keras name.
+    """
+
+    def __init__(self, model: keras.Model, name: str | None = None) -> None:
+        probe_inputs.check_model(model)
+        super().__init__(name=name)
+        self.model = model
+        self.jit_compile = False
+        self._compiled = compiled.Compiled(self.compute)
+
+    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
+        """What to compute in the graph: a dict of tensors, and what was learned on the way.
+
+        Args:
+            key: Hashable description of what is asked, as given to `evaluate_on`.
+            inputs: Graph tensors in the model's structure.
+            feeds: Graph tensors fed beside the inputs.
+        """
+        raise NotImplementedError
+
+    def evaluate_on(
+        self, key: Hashable, inputs: Any, feeds: Sequence[np.ndarray] = ()
+    ) -> dict[str, np.ndarray]:
+        """Check the inputs, run the compiled function and return its arrays."""
+        batch = probe_inputs.batch(self.model, inputs)
+        return self.evaluate_trace(self.traced(key, batch, feeds), batch, feeds)
+
+    def traced(
+        self, key: Hashable, batch: probe_inputs.Batch, feeds: Sequence[np.ndarray] = ()
+    ) -> compiled.Trace:
+        """The compiled function for this kind of batch; nothing is run."""
+        return self._compiled.trace(key, batch.tensors, _tensors(feeds), batch.shapes)
+
+    @staticmethod
+    def evaluate_trace(
+        trace: compiled.Trace, batch: probe_inputs.Batch, feeds: Sequence[np.ndarray] = ()
+    ) -> dict[str, np.ndarray]:
+        """Run a compiled function on a batch."""
+        found = trace(batch.tensors, _tensors(feeds))
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def info(self, key: Hashable, feeds: Sequence[np.ndarray] = ()) -> Any:
+        """What tracing teaches, without running anything; None where the inputs are not known.
+
+        The trace is kept and serves the first call.
+        """
+        placeholders = probe_inputs.placeholders(self.model)
+        if placeholders is None:
+            return None
+        shapes = [list(p.shape) for p in keras.tree.flatten(placeholders)]
+        extras = [compiled.spec((None,) * feed.ndim, str(feed.dtype)) for feed in feeds]
+        return self._compiled.trace(key, placeholders, extras, shapes).info
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Keras's hook: without a distribution strategy, batches go to the compiled function."""
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            return super().make_predict_function(force)
+        self.predict_function = lambda data: self.predict_step(data[0])
+        return self.predict_function
+
+    @property
+    def num_traces(self) -> int:
+        """How many compiled functions are held; a new batch size adds none."""
+        return self._compiled.traces
+
+    @property
+    def in_graph(self) -> bool:
+        """Whether the caller is building a graph."""
+        return graph.in_graph()
+
+
+def _tensors(feeds: Sequence[np.ndarray]) -> list[Any]:
+    return [compiled.as_tensor(feed, str(feed.dtype)) for feed in feeds]

