@@ -114,8 +114,10 @@ def steady(models: list[str], batches: list[int], repeats: int) -> None:
 
     import kerasviz as kv
 
-    print("model        batch | saliency s: ours   hand   peer | ours/hand peer/hand |"
-          " Grad-CAM s: ours  forward  peer | ours/fwd peer/fwd | first s: ours-sal ours-cam")
+    print(
+        "model        batch | saliency s: ours   hand   peer | ours/hand peer/hand |"
+        " Grad-CAM s: ours  forward  peer | ours/fwd peer/fwd | first s: ours-sal ours-cam"
+    )
     for name in models:
         model = getattr(keras.applications, name)(weights=None)
         forward, hand_saliency, hand_cam = by_hand(model)
@@ -154,13 +156,21 @@ def one_shot(models: list[str], repeats: int) -> None:
     pairs = {
         "Grad-CAM": (
             ("GradCAM", "kv.GradCAM(model)(image, target=3)"),
-            ("gradcam", "Gradcam", "Gradcam(model, model_modifier=ReplaceToLinear(), clone=True)"
-             "(CategoricalScore(3), image, penultimate_layer=-1)"),
+            (
+                "gradcam",
+                "Gradcam",
+                "Gradcam(model, model_modifier=ReplaceToLinear(), clone=True)"
+                "(CategoricalScore(3), image, penultimate_layer=-1)",
+            ),
         ),
         "Saliency": (
             ("Saliency", "kv.Saliency(model)(image, target=3)"),
-            ("saliency", "Saliency", "Saliency(model, model_modifier=ReplaceToLinear(), clone=True)"
-             "(CategoricalScore(3), image)"),
+            (
+                "saliency",
+                "Saliency",
+                "Saliency(model, model_modifier=ReplaceToLinear(), clone=True)"
+                "(CategoricalScore(3), image)",
+            ),
         ),
     }
     for name in models:
@@ -172,8 +182,11 @@ def one_shot(models: list[str], repeats: int) -> None:
                 imports = PEER_IMPORTS.format(module=module, name=peer_name)
                 times["peer"].append(_process(name, imports, peer_code))
             ours, peer = (statistics.median(times[key]) for key in ("ours", "peer"))
-            print(f"one-shot {name} {method}: ours {ours:.2f} s, peer {peer:.2f} s, "
-                  f"ratio {ours / peer:.2f}", flush=True)
+            print(
+                f"one-shot {name} {method}: ours {ours:.2f} s, peer {peer:.2f} s, "
+                f"ratio {ours / peer:.2f}",
+                flush=True,
+            )
 
 
 def _process(model: str, imports: str, code: str) -> float:

@@ -10,13 +10,16 @@ import functools
 
 import matplotlib as mpl
 import pytest
+import tensorflow as tf
 
 from tests.models import EXTRA_SPELLINGS, KINDS, SPELLINGS, Case
 
 mpl.use("agg")
+_CPU = tf.config.list_physical_devices("CPU")[:1]
+tf.config.set_logical_device_configuration(_CPU[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def build(name: str) -> Case:
     """The case of that name; built once, since nothing may alter it."""
     return {**KINDS, **SPELLINGS, **EXTRA_SPELLINGS}[name]()

@@ -255,6 +255,16 @@ def test_the_calls_of_a_shared_encoder_see_their_own_image() -> None:
         )
 
 
+def test_the_gradient_of_an_idle_layer_leaves_out_the_path_around_it() -> None:
+    inputs = keras.Input((3,), name="vector")
+    skipped = keras.layers.Dropout(0.5, name="dropout")(inputs)
+    model = keras.Model(inputs, keras.layers.Add(name="add")([inputs, skipped]))
+    _, gradient = intercept.activation_and_gradient(
+        model, np.ones((1, 3), "float32"), "dropout", tf.reduce_sum
+    )
+    np.testing.assert_array_equal(gradient, np.ones((1, 3)))
+
+
 def test_interception_leaves_no_trace() -> None:
     case = case_of("subclassed_nested")
     site = intercept.resolve(case.model, "block/conv")

@@ -111,9 +111,7 @@ class _Reconstruction(Wrapper):
         return {"pictures": gradients[0]}, str(coverage)
 
 
-def _kept(
-    activation: Any, channel_axis: int, channel: int, position: Any, address: str
-) -> Any:
+def _kept(activation: Any, channel_axis: int, channel: int, position: Any, address: str) -> Any:
     """The activation with everything but one channel's one position set to zero."""
     channels = activation.shape[channel_axis]
     if not 0 <= channel < (channels or channel + 1):

@@ -22,14 +22,16 @@ def of_explanation(
 
     Args:
         model: The explained model, whose weights are searched for NaN when a map is NaN.
-        found: Computed arrays: `low/…`, `high/…`, `signal/…/…` and `score`, (batch,) each.
+        found: Computed arrays: `low/…`, `high/…`, `total/…`, `signal/…/…` and `score`, (batch,)
+            each, and `output`, (batch, units), where there is one.
         names: Names of the explained inputs.
         score_kind: Where the score was taken.
         batch: What was given to the model.
     """
     lows = np.stack([found[f"low/{name}"] for name in names])
     highs = np.stack([found[f"high/{name}"] for name in names])
-    suspicious = ~(np.isfinite(lows) & np.isfinite(highs)) | (lows == highs)
+    totals = np.stack([found[f"total/{name}"] for name in names])
+    suspicious = ~np.isfinite(totals) | (lows == highs)
     texts = [""] * batch.size
     for sample in np.flatnonzero(suspicious.any(axis=0)):
         parts = []
@@ -46,16 +48,29 @@ def of_maps(maps: Any) -> list[str]:
     """One text per map, from the maps alone (as after `predict` on several replicas)."""
     if isinstance(maps, dict):
         return [text for values in maps.values() for text in of_maps(values)]
-    flat = np.asarray(maps).reshape(len(maps), -1)
-    low, high = flat.min(axis=1), flat.max(axis=1)
-    texts = np.where(low == high, "all zero; `explain` names the cause", "")
-    texts = np.where((low == high) & (low != 0), "constant; `explain` names the cause", texts)
-    return list(np.where(np.isfinite(low + high), texts, "NaN; `explain` names the cause"))
+    return [_appearance(one) for one in np.asarray(maps)]
+
+
+def _appearance(one: np.ndarray) -> str:
+    if not np.isfinite(one).all():
+        return "NaN; `explain` names the cause"
+    if one.min() < one.max():
+        return ""
+    return f"{'constant' if one.any() else 'all zero'}; `explain` names the cause"
+
+
+def blanked(values: np.ndarray, spoilt: np.ndarray) -> np.ndarray:
+    """The values with NaN for spoilt samples, whose NaN a ReLU may have turned into zeros."""
+    if not spoilt.any():
+        return values
+    values = values.copy()
+    values[spoilt] = np.nan
+    return values
 
 
 def _bad_input(batch: Batch, sample: int) -> str:
     for name, tensor in zip(batch.names, keras.tree.flatten(batch.tensors), strict=True):
-        values = np.asarray(tensor[sample])
+        values = keras.ops.convert_to_numpy(tensor[sample])
         if values.dtype.kind not in "iub" and not np.isfinite(values.astype("float32")).all():
             return f"NaN: the input '{name}' itself holds NaN or infinity; repair this sample"
     return ""
@@ -69,7 +84,7 @@ def _cause(
     sample: int,
 ) -> str:
     low, high = float(found[f"low/{name}"][sample]), float(found[f"high/{name}"][sample])
-    if not np.isfinite(low + high):
+    if not np.isfinite(found[f"total/{name}"][sample]):
         return _not_finite(model)
     if low == high and low != 0:
         return _constant(found, name, sample)
@@ -101,14 +116,14 @@ def _constant(found: Mapping[str, np.ndarray], name: str, sample: int) -> str:
     return "constant: every position counts the same; choose an earlier layer"
 
 
-def _zero(
-    found: Mapping[str, np.ndarray], name: str, score_kind: str, sample: int
-) -> str:
+def _zero(found: Mapping[str, np.ndarray], name: str, score_kind: str, sample: int) -> str:
     gradient = _signal(found, "gradient", name, sample)
     activation = _signal(found, "activation", name, sample)
     evidence = _signal(found, "evidence", name, sample)
     if activation == 0:
-        return "all zero: the layer's activations are all zero (dead ReLUs); choose an earlier layer"
+        return (
+            "all zero: the layer's activations are all zero (dead ReLUs); choose an earlier layer"
+        )
     if gradient == 0 and score_kind == "output as it is" and _saturated(found, sample):
         return (
             "all zero: the score is saturated at 0 or 1 and has no slope, and no softmax or sigmoid "
@@ -128,5 +143,8 @@ def _zero(
 
 
 def _saturated(found: Mapping[str, np.ndarray], sample: int) -> bool:
-    score = float(found["score"][sample])
-    return min(abs(score), abs(1 - score)) < 1e-6
+    """Whether the outputs look like probabilities of which one is all but certain."""
+    outputs = found.get("output")
+    if outputs is None or abs(float(outputs[sample].sum()) - 1) > 1e-3:
+        return False
+    return bool(outputs[sample].min() >= 0 and outputs[sample].max() > 1 - 1e-6)

@@ -165,8 +165,13 @@ class Explainer(Wrapper):
         if self.in_graph:
             return self(x, target=target)
         found, info, batch = self._evaluate(x, target, finite=False)
+        spoilt = probe_inputs.spoilt_samples(batch)
+        for name in info.raw:
+            found[f"map/{name}"] = diagnosis.blanked(found[f"map/{name}"], spoilt)
+            found[f"total/{name}"] = diagnosis.blanked(found[f"total/{name}"], spoilt)
         self._settings.seen.extend(self._diagnoses(found, info, batch))
-        return maps.unwrap(maps.named(found, "map"), info.several)
+        tensors = {n: ops.convert_to_tensor(m) for n, m in maps.named(found, "map").items()}
+        return maps.unwrap(tensors, info.several)
 
     def explain(self, inputs: Any, target: Any = None) -> Explanation:
         """Maps with everything needed to judge them.
@@ -262,9 +267,9 @@ class Explainer(Wrapper):
         found[f"peak/{name}"] = peak if self._settings.normalize else ops.ones_like(peak)
         if self._settings.normalize:
             values = maps.divided(values, peak)
-        found[f"low/{name}"], found[f"high/{name}"] = ops.min(values, axis=axes), ops.max(
-            values, axis=axes
-        )
+        found[f"low/{name}"] = ops.min(values, axis=axes)
+        found[f"high/{name}"] = ops.max(values, axis=axes)
+        found[f"total/{name}"] = ops.sum(values, axis=axes)
         found[f"map/{name}"] = values
         return found
 
@@ -276,7 +281,9 @@ class Explainer(Wrapper):
         labels = self._settings.labels
         if probe_targets.uses_labels(chosen):
             plain = probe_targets.without_labels(chosen)
-            labels = self._labels(self._trace(plain, plain.feeds(None, batch.size), batch).info.head)
+            labels = self._labels(
+                self._trace(plain, plain.feeds(None, batch.size), batch).info.head
+            )
         feeds = chosen.feeds(labels, batch.size)
         trace = self._trace(chosen, feeds, batch)
         probe_targets.check_feeds(feeds, trace.info.limits)
@@ -298,15 +305,18 @@ class Explainer(Wrapper):
         if target is None:
             target = self._settings.target
             target = None if isinstance(target, str) and target == "label" else target
-        elif getattr(getattr(target, "dtype", None), "kind", "O") in "iufb" or ops.is_tensor(target):
+        elif getattr(getattr(target, "dtype", None), "kind", "O") in "iufb" or ops.is_tensor(
+            target
+        ):
             target = probe_targets.class_vector(target)
         return probe_targets.to_target(target)
 
     def _labels(self, units: int | None) -> Sequence[str] | None:
         if self._settings.labels is not None:
-            if units not in (None, len(self._settings.labels)):
+            classes = 2 if units == 1 and len(self._settings.labels) == 2 else units
+            if classes not in (None, len(self._settings.labels)):
                 raise TargetError(
-                    f"`labels` must hold one name per class ({units}). "
+                    f"`labels` must hold one name per class ({classes}). "
                     f"Received: {len(self._settings.labels)} names."
                 )
             return self._settings.labels

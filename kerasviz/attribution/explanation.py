@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kerasviz.errors import InputError, OutputError
+from kerasviz.errors import InputError
+from kerasviz.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -229,55 +229,6 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
-    """Write a file so that it is either complete or, after any failure, as it was before.
-
-    Args:
-        path: The file; missing folders are made, a link is followed.
-        write: Called with the file, open for writing bytes.
-
-    Returns:
-        The path.
-
-    Raises:
-        OutputError: When the folder or file can't be written, or the disk is full.
-    """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".kerasviz-{uuid.uuid4().hex}.part")
-    try:
-        _refuse_non_file(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _fill(temporary, write)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(
-            f"`path` must be a file that can be written. Received: {str(path)!r} "
-            f"({error.strerror or error}). Choose a folder that you may write to, with free space."
-        ) from error
-    finally:
-        _discard(temporary)
-    return Path(path)
-
-
-def _refuse_non_file(target: Path) -> None:
-    if target.exists() and not target.is_file():
-        raise OSError(0, "Is a folder or a device, not a file")
-
-
-def _fill(temporary: Path, write: Callable[[BinaryIO], object]) -> None:
-    with open(temporary, "xb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _discard(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def _first(arrays: Arrays) -> np.ndarray:

@@ -34,7 +34,11 @@ PASSIVE = (
     keras.layers.Permute,
 )
 POOLING = ("AveragePooling", "MaxPooling", "AdaptiveAverage", "AdaptiveMax")
-ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention)
+ATTENTION = (
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+    keras.layers.Attention,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,7 +119,11 @@ def _asked(record: Run, inputs: dict[str, Any], address: str) -> dict[str, Site]
             f"{address!r}, whose output has shape {getattr(call.output, 'shape', '(several)')}. "
             "Choose an earlier layer, or use `kv.Saliency`."
         )
-    below = {name: x for name, x in inputs.items() if call.output in graph.Below([x], differentiable=False)}
+    below = {
+        name: x
+        for name, x in inputs.items()
+        if call.output in graph.Below([x], differentiable=False)
+    }
     return {
         name: Site(call, _grid(record, call, feature_rank(tensor)), "the layer asked for")
         for name, tensor in (below or inputs).items()

@@ -66,11 +66,17 @@ def _custom_objects(module: ModuleType) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(module).items()
-        if not name.startswith("_") and _is_custom(value)
+        if not name.startswith("_") and _is_custom(value, module)
     }
 
 
-def _is_custom(value: Any) -> bool:
-    if str(getattr(value, "__module__", "keras")).split(".")[0] == "keras":
-        return False
-    return inspect.isfunction(value) or (inspect.isclass(value) and hasattr(value, "from_config"))
+def _is_custom(value: Any, module: ModuleType) -> bool:
+    """Tell whether a model may use it: a class wherever it is from, or a function of one's own."""
+    home = _package(str(getattr(value, "__module__", "keras")))
+    if inspect.isfunction(value):
+        return home == _package(module.__name__)
+    return home != "keras" and inspect.isclass(value) and hasattr(value, "from_config")
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

@@ -46,7 +46,8 @@ class ImageLayout:
 
     def __str__(self) -> str:
         kind = {1: "grey", 3: "RGB", 4: "RGBA"}[self.channels]
-        return f"{self.width} × {self.height} pixels, {kind}"
+        open_size = " (the model takes any size)" if self.any_size else ""
+        return f"{self.width} × {self.height} pixels, {kind}{open_size}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +145,8 @@ def _read(path: str, layout: ImageLayout) -> NDArray[np.uint8]:
     """Read one file; the error's message is the reason alone, as the rest of a sentence."""
     if Path(path).is_dir():
         raise ImageFileError("is a folder: name the images in it")
+    if Path(path).exists() and not Path(path).is_file():
+        raise ImageFileError("is a device or a pipe")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

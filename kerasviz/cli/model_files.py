@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from kerasviz.cli.printing import printable
 from kerasviz.errors import ModelFileError
 
 _CONFIG_NAME = "config.json"
@@ -21,6 +22,16 @@ _WEIGHTS_NAMES = {"model.weights.h5", "model.weights.npz"}
 _LARGEST_EXPANSION = 20
 _SMALL_BYTES = 2**20
 _KERAS_MODULES = ("keras", "builtins")
+_MATHEMATICS = [
+    ["activations"],
+    ["constraints"],
+    ["initializers"],
+    ["losses"],
+    ["metrics"],
+    ["ops"],
+    ["random"],
+    ["regularizers"],
+]
 _LOADS_OTHER_FILES = {"TFSMLayer", "TorchModuleWrapper"}
 _UNKNOWN_OBJECT = re.compile(
     r"(?:Could not locate (?P<kind>class|function)|Unknown [\w ]+:) '(?P<name>[^']+)'"
@@ -183,6 +194,8 @@ def _check_config(path: Path, config: Any, custom_objects: Mapping[str, Any]) ->
         name = str(entry["class_name"])
         if name == "__lambda__" or (name == "Lambda" and _holds_code(entry)):
             raise ModelFileError(_code(path))
+        if name == "function" and _is_keras(entry) and not _only_computes(entry):
+            raise ModelFileError(_calls(path, entry))
         if name in _LOADS_OTHER_FILES and _is_keras(entry):
             raise ModelFileError(_other_files(path, name))
         if not _is_keras(entry) and not _is_known(entry, custom_objects):
@@ -220,6 +233,12 @@ def _is_keras(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry["module"], str) and entry["module"].split(".")[0] in _KERAS_MODULES
 
 
+def _only_computes(entry: Mapping[str, Any]) -> bool:
+    """Tell whether a function of Keras is from a module of mathematics, not of tools."""
+    module = str(entry.get("module", "builtins")).replace("keras.src.", "keras.")
+    return module == "builtins" or module.split(".")[1:2] in _MATHEMATICS
+
+
 def _is_known(entry: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> bool:
     names = [entry.get("registered_name"), _own_name(entry)]
     return any(
@@ -239,6 +258,14 @@ def _code(path: Path) -> str:
         f"Expected a model without Python code in its file. Received: {path}, which holds a Lambda "
         "with code; nothing was run. Replace the Lambda with a custom layer class, save the model "
         "again, and bring the class in with --import my_package.layers."
+    )
+
+
+def _calls(path: Path, entry: Mapping[str, Any]) -> str:
+    function = printable(f"{entry['module']}.{entry['config']}")
+    return (
+        f"Expected a model that only computes. Received: {path}, which would call {function} while "
+        "it is loaded; nothing was run. Get the model from a source you trust."
     )
 
 

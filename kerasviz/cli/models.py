@@ -64,6 +64,8 @@ def load_model(spec: str, imports: Sequence[str] = ()) -> keras.Model:
             f"Expected {_KINDS}. Received: {spec!r}, a folder without saved_model.pb. "
             "Name the model file in it."
         )
+    if not (path.is_file() or path.is_dir()):
+        raise ModelFileError(f"Expected {_KINDS}. Received: {spec!r}, a device or a pipe.")
     return load_model_file(path, custom_objects)
 
 

@@ -65,7 +65,7 @@ class OutputFolder:
         Raises:
             OutputError: It cannot be written, or the disk is full.
         """
-        from kerasviz.attribution.explanation import write_atomically
+        from kerasviz.files import write_atomically
 
         write_atomically(path, lambda file: file.write(content))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def input_picture(row: Row) -> bytes:
     return _chart_picture(lambda axes: draw_input(axes, row.image, row.spatial))
 
 
+@cache
 def color_bar_picture(signed: bool) -> bytes:
     """The default colour bar, lowest to highest, as PNG of 256 × 1 pixels."""
     return encode_png(color_bar(signed))

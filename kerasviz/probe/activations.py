@@ -62,7 +62,9 @@ class Activations(Wrapper):
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         record = run(self.model, inputs, edits=self._edits.by_address)
-        chosen = record.calls if self._wanted is None else [_single(record, a) for a in self._wanted]
+        chosen = (
+            record.calls if self._wanted is None else [_single(record, a) for a in self._wanted]
+        )
         return {c.address: c.output for c in chosen if keras.ops.is_tensor(c.output)}, None
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:

@@ -61,7 +61,9 @@ def _declared(model: keras.Model) -> tuple[Any, list[Slot]]:
         Slot(t.name, (None, *t.shape[1:]), keras.backend.standardize_dtype(t.dtype)) for t in flat
     ]
     if isinstance(structure, Mapping):
-        found = [dataclasses.replace(s, name=k) for s, k in zip(found, sorted(structure), strict=True)]
+        found = [
+            dataclasses.replace(s, name=k) for s, k in zip(found, sorted(structure), strict=True)
+        ]
     if len(flat) == 1 and isinstance(structure, (list, tuple)):
         structure = structure[0]
     return keras.tree.map_structure(lambda _: 0, structure), found
@@ -131,7 +133,9 @@ def batch(model: keras.Model, inputs: Any, finite: bool = True) -> Batch:
         structure = keras.tree.map_structure(lambda _: 0, inputs)
     names = input_names(model, structure, len(arrays))
     if found is None:
-        found = [Slot(n, (None,) * np.ndim(a), _natural(a)) for n, a in zip(names, arrays, strict=True)]
+        found = [
+            Slot(n, (None,) * np.ndim(a), _natural(a)) for n, a in zip(names, arrays, strict=True)
+        ]
     named = list(zip(found, arrays, strict=True))
     for slot, array in named:
         _check(slot, array)
@@ -150,6 +154,17 @@ def batch(model: keras.Model, inputs: Any, finite: bool = True) -> Batch:
         [slot.name for slot in found],
         sizes.pop(),
     )
+
+
+def spoilt_samples(batch: Batch) -> np.ndarray:
+    """(batch,) bool: which samples hold NaN or infinity in any of their inputs."""
+    spoilt = np.zeros(batch.size, bool)
+    for tensor in keras.tree.flatten(batch.tensors):
+        array = keras.ops.convert_to_numpy(tensor)
+        if array.dtype.kind not in "iub":
+            finite = np.isfinite(array.astype("float32", copy=False))
+            spoilt |= ~finite.reshape(batch.size, -1).all(axis=1)
+    return spoilt
 
 
 def input_names(model: keras.Model, structure: Any, count: int) -> list[str]:
@@ -177,7 +192,9 @@ def _matched(structure: Any, found: Sequence[Slot] | None, inputs: Any) -> list[
             )
         return [_array(inputs[slot.name]) for slot in found]
     if not isinstance(inputs, (list, tuple)) or len(inputs) != len(found):
-        got = f"{len(inputs)} arrays" if isinstance(inputs, (list, tuple)) else type(inputs).__name__
+        got = (
+            f"{len(inputs)} arrays" if isinstance(inputs, (list, tuple)) else type(inputs).__name__
+        )
         raise InputError(
             f"`inputs` must be {len(found)} arrays {[s.name for s in found]}, as a list or a dict. "
             f"Received: {got}."
@@ -194,7 +211,11 @@ def _only(slot: Slot, inputs: Any) -> Any:
         if len(inputs) == 1:
             return next(iter(inputs.values()))
         raise InputError(f"`inputs` must be one array. Received: a dict of {sorted(inputs)}.")
-    if isinstance(inputs, (list, tuple)) and len(inputs) == 1 and np.ndim(inputs[0]) == len(slot.shape):
+    if (
+        isinstance(inputs, (list, tuple))
+        and len(inputs) == 1
+        and np.ndim(inputs[0]) == len(slot.shape)
+    ):
         return inputs[0]
     return inputs
 
@@ -252,7 +273,9 @@ def _check_finite(slot: Slot, array: Any) -> None:
 
 
 def _show(shape: Shape) -> str:
-    return "(" + ", ".join("batch" if i == 0 else str(s or "any") for i, s in enumerate(shape)) + ")"
+    return (
+        "(" + ", ".join("batch" if i == 0 else str(s or "any") for i, s in enumerate(shape)) + ")"
+    )
 
 
 def _natural(array: Any) -> str:

@@ -33,7 +33,13 @@ def _snapshot(layer: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _content(value: Any) -> Any:
-    return value.copy() if type(value) in (list, set, dict) else None
+    """What a container holds now; Keras's tracked containers are subclasses of these."""
+    kind = _container(value)
+    return None if kind is None else kind(value)
+
+
+def _container(value: Any) -> type | None:
+    return next((kind for kind in (list, set, dict) if isinstance(value, kind)), None)
 
 
 def _restore(layer: Any, state: dict[str, tuple[Any, Any]]) -> None:
@@ -43,13 +49,23 @@ def _restore(layer: Any, state: dict[str, tuple[Any, Any]]) -> None:
     for name, (value, content) in state.items():
         if attributes.get(name) is not value:
             attributes[name] = value
-        if content is not None and value != content:
+        if content is not None and not _same(value, content):
             _refill(value, content)
 
 
+def _same(value: Any, content: Any) -> bool:
+    if isinstance(content, set):
+        return set(value) == content
+    one, other = (
+        (c.items() if isinstance(content, dict) else enumerate(c)) for c in (value, content)
+    )
+    return len(value) == len(content) and all(
+        a[0] == b[0] and a[1] is b[1] for a, b in zip(one, other, strict=True)
+    )
+
+
 def _refill(value: Any, content: Any) -> None:
-    value.clear()
-    if isinstance(value, list):
-        value.extend(content)
-    else:
-        value.update(content)
+    """Put the content back by the built-in methods, which no tracking can refuse or notice."""
+    kind: Any = _container(value)
+    kind.clear(value)
+    (kind.extend if kind is list else kind.update)(value, content)

@@ -95,7 +95,9 @@ def run(
     with quiet(model), opened, recording(model, edits) as recorder:
         outputs = model(inputs, **_inference(model))
     flat = keras.tree.flatten(outputs)
-    return Run(inputs, outputs, [heads.head(o) for o in flat], output_names(model, outputs), recorder)
+    return Run(
+        inputs, outputs, [heads.head(o) for o in flat], output_names(model, outputs), recorder
+    )
 
 
 def _inference(model: keras.Model) -> dict[str, bool]:

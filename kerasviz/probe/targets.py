@@ -58,7 +58,9 @@ class Target:
         """The score in the graph; takes the first of the fed tensors, as many as it has limits."""
         raise NotImplementedError
 
-    def names(self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int) -> list[str]:
+    def names(
+        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+    ) -> list[str]:
         """A readable name of the target per sample, given the classes that were explained."""
         raise NotImplementedError
 
@@ -110,7 +112,9 @@ class Class(Target):
         index = ops.where(index == PREDICTED, predicted, index)
         return Score(_unit(head, index), index, _kind(head), (_classes(head),), head)
 
-    def names(self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int) -> list[str]:
+    def names(
+        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+    ) -> list[str]:
         return [class_name(labels, int(i)) for i in (indices if indices is not None else [])]
 
 
@@ -158,8 +162,12 @@ class Mask(Target):
         value = ops.sum(values * mask, axis=axes) / ops.maximum(ops.sum(mask, axis=axes), 1.0)
         return Score(value, index, _kind(head), (None, _classes(head)), head)
 
-    def names(self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int) -> list[str]:
-        return [f"{class_name(labels, int(i))} within mask" for i in _indices(self.index, labels, size)]
+    def names(
+        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+    ) -> list[str]:
+        return [
+            f"{class_name(labels, int(i))} within mask" for i in _indices(self.index, labels, size)
+        ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -194,7 +202,9 @@ class Function(Target):
     def _name(self) -> str:
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
-    def names(self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int) -> list[str]:
+    def names(
+        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+    ) -> list[str]:
         return [self._name] * size
 
 
@@ -223,7 +233,9 @@ class Sum(Target):
         heads = {id(part.head): part.head for part in parts}
         return Score(value, None, kinds, limits, parts[0].head if len(heads) == 1 else None)
 
-    def names(self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int) -> list[str]:
+    def names(
+        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+    ) -> list[str]:
         columns = []
         for factor, target in self.terms:
             own = _named_index(target, labels, size)
@@ -352,7 +364,9 @@ def _predicted(head: Head) -> Any:
     votes = ops.argmax(values, axis=-1)
     if len(values.shape) == 2:
         return ops.cast(votes, "int32")
-    counts = ops.sum(ops.one_hot(votes, values.shape[-1]), axis=tuple(range(1, len(values.shape) - 1)))
+    counts = ops.sum(
+        ops.one_hot(votes, values.shape[-1]), axis=tuple(range(1, len(values.shape) - 1))
+    )
     return ops.cast(ops.argmax(counts, axis=-1), "int32")
 
 
@@ -361,7 +375,9 @@ def _unit(head: Head, index: Any) -> Any:
     if head.is_binary:
         return values[:, 0] * ops.cast(2 * index - 1, "float32")
     taken = ops.take_along_axis(values, _align(index, head), axis=-1)[..., 0]
-    return ops.mean(taken, axis=tuple(range(1, len(taken.shape)))) if len(taken.shape) > 1 else taken
+    return (
+        ops.mean(taken, axis=tuple(range(1, len(taken.shape)))) if len(taken.shape) > 1 else taken
+    )
 
 
 def _kind(head: Head) -> str:
@@ -412,7 +428,9 @@ def label_index(name: str, labels: Sequence[str] | None) -> int:
     close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
     close += [synonym for synonym in known if wanted in synonym][:3]
     hint = f" Closest: {', '.join(map(repr, dict.fromkeys(close)))}." if close else ""
-    raise TargetError(f"`target` must be one of the {len(labels)} labels. Received: {name!r}.{hint}")
+    raise TargetError(
+        f"`target` must be one of the {len(labels)} labels. Received: {name!r}.{hint}"
+    )
 
 
 def _synonyms(label: str) -> list[str]:

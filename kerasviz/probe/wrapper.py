@@ -29,6 +29,7 @@ class Wrapper(keras.Model):
     def __init__(self, model: keras.Model, name: str | None = None) -> None:
         probe_inputs.check_model(model)
         super().__init__(name=name)
+        self.built = True
         self.model = model
         self.jit_compile = False
         self._compiled = compiled.Compiled(self.compute)
@@ -82,6 +83,11 @@ class Wrapper(keras.Model):
             return super().make_predict_function(force)
         self.predict_function = lambda data: self.predict_step(data[0])
         return self.predict_function
+
+    def predict_step(self, data: Any) -> Any:
+        """One batch of `predict`, as tensors, which Keras joins."""
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return keras.tree.map_structure(keras.ops.convert_to_tensor, self(x))
 
     @property
     def num_traces(self) -> int:

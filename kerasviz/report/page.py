@@ -73,7 +73,7 @@ def write(
         >>> page.name
         'page.html'
     """
-    from kerasviz.attribution.explanation import write_atomically
+    from kerasviz.files import write_atomically
 
     page = render(*sections, images=images, names=names, title=title, failures=failures)
     return write_atomically(path, lambda file: file.write(page.encode("utf-8", "replace")))

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasviz.attribution.explanation import Explanation, write_atomically
+from kerasviz.attribution.explanation import Explanation
 from kerasviz.errors import InputError, OutputError
+from kerasviz.files import write_atomically
 from tests.plots.handmade import bare, blob, explanation
 
 TWO_INPUTS = {

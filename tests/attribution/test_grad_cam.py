@@ -24,7 +24,7 @@ CHOSEN = {
     "multi_input_dict": {"image": "conv"},
     "residual": "relu_2",
     "attention": "patches",
-    "class_token_vit": "block_1/norm_1",
+    "class_token_vit": "block_2/norm_1",
     "time_distributed": "steps_2",
     "embedding": "conv",
     "conv3d": "conv_2",

@@ -45,7 +45,9 @@ def test_equals_finite_differences(case: Case) -> None:
 
 def test_linear_model_gives_its_weights() -> None:
     weights = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
-    model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    model = keras.Sequential(
+        [keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
     model.layers[-1].set_weights([weights, np.zeros(3)])
     found = kv.Saliency(model, reduction=None, normalize=False)(np.ones((2, 2, 2, 3)), target=1)
     np.testing.assert_allclose(found, np.broadcast_to(weights[:, 1].reshape(2, 2, 3), found.shape))

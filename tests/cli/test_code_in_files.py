@@ -92,6 +92,23 @@ def test_no_module_that_a_file_names_is_imported(module, edited):
         load_model(str(edited(rename)))
 
 
+@pytest.mark.parametrize("module", ["keras.utils", "keras.src.utils.file_utils"])
+def test_a_tool_of_keras_as_a_function(module, edited):
+    """Older versions of Keras let a file call `keras.utils.get_file` and fetch from anywhere."""
+
+    def call(name: str, content: bytes) -> bytes:
+        if name != "config.json":
+            return content
+        config = json.loads(content)
+        function = {"module": module, "class_name": "function", "config": "get_file"}
+        layer = config["config"]["layers"][1]
+        layer |= {"class_name": "Lambda", "config": {"name": "l", "function": function}}
+        return json.dumps(config).encode()
+
+    with pytest.raises(ModelFileError, match=f"would call {module}.get_file"):
+        load_model(str(edited(call)))
+
+
 def test_a_layer_that_loads_other_files(edited, saved_model):
     def rename(name: str, content: bytes) -> bytes:
         if name != "config.json":

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import kerasviz as kv
-from kerasviz.cli.methods import METHODS
+from kerasviz.cli.methods import METHODS, choose_methods, run_methods
+from kerasviz.cli.progress import Steps
 
 
 def explained(output: Path) -> dict:
@@ -23,67 +24,42 @@ def maps(output: Path, method: str) -> np.ndarray:
 
 
 def test_explain(run, model, model_file, image_file, tmp_path):
+    """Every method, from the files on disk to the numbers that the engine gives in Python."""
     output = tmp_path / "out"
-    result = run("explain", model_file, image_file, "--output", output)
+    arguments = ["--preprocess", "-1..1", "--target", 2, "--output", output]
+    result = run("explain", model_file, image_file, *arguments)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == str(output / "report.html")
-    summary = explained(output)
-    assert list(summary["methods"]) == list(METHODS)
-    assert summary["skipped_methods"] == {}
-    (image,) = summary["images"]
-    assert image["file"] == str(image_file)
-    for method, picture in image["pictures"].items():
-        assert Image.open(output / picture).size > (100, 100)
-        assert (output / summary["methods"][method]["numbers"]).is_file()
     assert "photo.png" in (output / "report.html").read_text(encoding="utf-8")
-
-
-def test_explain_gives_the_engine_s_numbers(run, model, model_file, image_file, tmp_path):
-    run(
-        "explain",
-        model_file,
-        image_file,
-        "--preprocess",
-        "-1..1",
-        "--target",
-        2,
-        "--output",
-        tmp_path,
-    )
+    summary = explained(output)
+    assert (list(summary["methods"]), summary["skipped_methods"]) == (list(METHODS), {})
+    (image,) = summary["images"]
+    assert (image["file"], image["target"]) == (str(image_file), "class 2")
     square = Image.open(image_file).resize((24, 24), Image.Resampling.BICUBIC, (10, 0, 50, 40))
     inputs = np.asarray(square, np.float32)[None] / 127.5 - 1
     for method, name in METHODS.items():
         expected = getattr(kv, name)(model).explain(inputs, target=2)
-        found = kv.Explanation.load(tmp_path / f"{method}.npz")
+        found = kv.Explanation.load(output / summary["methods"][method]["numbers"])
         np.testing.assert_allclose(found.inputs, inputs, atol=1e-6)
         np.testing.assert_allclose(found.maps, expected.maps, atol=1e-4)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
-        assert found.target_names == ("class 2",)
+        assert Image.open(output / image["pictures"][method]).size > (100, 100)
 
 
-def test_many_images_are_explained_in_parts_that_fit_together(run, model, model_file, tmp_path):
-    pixels = np.random.default_rng(1).integers(0, 255, (18, 24, 24, 3), np.uint8)
-    files = [tmp_path / f"{index:02}.png" for index in range(len(pixels))]
-    for file, picture in zip(files, pixels, strict=True):
-        Image.fromarray(picture).save(file)
-    targets = [index % 3 for index in range(len(files))]
-    listed = ",".join(map(str, targets))
-    run(
-        "explain",
-        model_file,
-        *files,
-        "--method",
-        "grad-cam",
-        "--target",
-        listed,
-        "--output",
-        tmp_path,
-    )
-    found = kv.Explanation.load(tmp_path / "grad-cam.npz")
-    expected = kv.GradCAM(model).explain(pixels / np.float32(255), target=targets)
-    np.testing.assert_allclose(found.maps, expected.maps, atol=1e-4)
-    assert found.targets.tolist() == targets
-    assert len(explained(tmp_path)["images"]) == 18
+def test_many_images_are_explained_in_parts_that_fit_together(model):
+    images = np.random.default_rng(1).random((35, 24, 24, 3), np.float32)
+    targets = [index % 3 for index in range(len(images))]
+    with Steps() as steps:
+        found, skipped = run_methods(
+            model, choose_methods(["grad-cam"], None), images, targets, None, steps.step
+        )
+    expected = kv.GradCAM(model).explain(images, target=targets)
+    assert skipped == {}
+    for name in ("maps", "peaks", "inputs", "scores", "targets", "predictions"):
+        joined, whole = getattr(found["grad-cam"], name), getattr(expected, name)
+        np.testing.assert_allclose(joined, whole, atol=1e-4)
+    assert found["grad-cam"].target_names == expected.target_names
+    assert found["grad-cam"].diagnosis == expected.diagnosis
 
 
 def test_a_model_of_one_image_at_a_time(run, model, image_file, tmp_path):
@@ -101,7 +77,8 @@ def test_a_model_of_one_image_at_a_time(run, model, image_file, tmp_path):
 def test_unreadable_images_are_skipped(run, model_file, image_file, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     images = [tmp_path / "text.jpg", image_file, tmp_path / "missing.png"]
-    result = run("explain", model_file, *images, "--target", "0,2,1", "--output", tmp_path / "out")
+    arguments = ["--method", "cam", "--target", "0,2,1", "--output", tmp_path / "out"]
+    result = run("explain", model_file, *images, *arguments)
     assert result.exit_code == 1
     errors = [line for line in result.output.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 2

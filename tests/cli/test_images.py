@@ -139,6 +139,12 @@ def test_unreadable_ones_are_named_and_the_rest_is_read(ramp, tmp_path):
     assert reasons[3].startswith("is a folder")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_would_never_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert failure(tmp_path / "pipe.png") == "is a device or a pipe"
+
+
 def test_empty_file(tmp_path):
     (tmp_path / "a.png").touch()
     assert failure(tmp_path / "a.png") == "is not an image that can be read"

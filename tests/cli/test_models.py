@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasviz.cli.custom_objects import import_custom_objects
 from kerasviz.cli.models import application_module, load_model
 from kerasviz.errors import MethodError, ModelFileError
 
@@ -24,6 +26,8 @@ class Halve(keras.layers.Layer):
 
 def third(inputs):
     return inputs / 3
+
+from os.path import join
 """
 
 
@@ -132,6 +136,13 @@ def test_weights_only(model, tmp_path):
         load_model(str(tmp_path / "tiny.weights.h5"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_would_never_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe.keras")
+    with pytest.raises(ModelFileError, match="a device or a pipe"):
+        load_model(str(tmp_path / "pipe.keras"))
+
+
 def test_folder_without_a_model(tmp_path):
     with pytest.raises(ModelFileError, match=r"a folder without saved_model\.pb"):
         load_model(str(tmp_path))
@@ -220,6 +231,10 @@ def test_import_brings_classes_in(custom_file):
     model = load_model(str(custom_file), ["my_layers"])
     assert type(model.layers[0]).__name__ == "Halve"
     assert model.layers[1].activation.__name__ == "third"
+
+
+def test_import_brings_nothing_else_in(custom_file):
+    assert set(import_custom_objects(["my_layers"])) == {"Halve", "third"}
 
 
 @pytest.mark.parametrize(

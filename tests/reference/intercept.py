@@ -142,7 +142,6 @@ class _Way:
         return self._on_the_way(depth, call)
 
     def _on_the_way(self, depth: int, call: Callable[[], Any]) -> Any:
-        self.counts[depth + 1 :] = [0] * (len(self.counts) - depth - 1)
         self.inside = depth + 1
         try:
             output = call()

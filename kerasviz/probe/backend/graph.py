@@ -98,7 +98,9 @@ def gradients(y: Any, xs: Sequence[Any], seed: Any = None, scale: float = 1.0) -
     """
     upstream = (tf.ones_like(y) if seed is None else seed) * tf.cast(scale, y.dtype)
     found = tf.gradients(y, list(xs), grad_ys=upstream)
-    return [None if g is None else tf.cast(tf.convert_to_tensor(g), tf.float32) / scale for g in found]
+    return [
+        None if g is None else tf.cast(tf.convert_to_tensor(g), tf.float32) / scale for g in found
+    ]
 
 
 def precision_scale(tensors: Iterable[Any]) -> float:
