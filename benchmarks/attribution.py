@@ -1,6 +1,6 @@
 """kerasviz, tf-keras-vis and the same mathematics by hand in one `tf.function`, in one run.
 
-    python benchmarks/attribution.py [--models MobileNetV2 ResNet50] [--batches 1 8 32] [--repeats 15]
+    python benchmarks/attribution.py [--models MobileNetV2 ResNet50] [--batches 1 8 32]
     python benchmarks/attribution.py --part one-shot       # first answer in new processes
     python benchmarks/attribution.py --part memory         # 1,000 calls with changing batch sizes
     python benchmarks/attribution.py --part import         # import and --help

@@ -1,4 +1,4 @@
-"""kerasviz shows what a Keras model looks at, what it looks for, what it is made of and how it got there.
+"""kerasviz shows what a Keras model looks at, looks for, is made of, and how it got there.
 
 Nothing heavy is imported until it is used: `import kerasviz` costs no TensorFlow.
 """

@@ -1,6 +1,6 @@
 """What can go wrong, as types: every error kerasviz raises on purpose is a `KerasvizError`.
 
-Each also derives from the built-in error a caller would expect, so `except ValueError` keeps working.
+Each also derives from the built-in error a caller would expect: `except ValueError` keeps working.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class DeconvNet(Saliency):
 
     title = "DeconvNet"
     open_functions = True
+    by_tape = False
 
     def gradients(self, record: Run, score: Any, sources: Sequence[Any]) -> tuple[list[Any], str]:
         found, coverage = record.ruled_gradients(score, sources, "deconvolution")

@@ -33,9 +33,9 @@ def of_explanation(
     totals = np.stack([found[f"total/{name}"] for name in names])
     suspicious = ~np.isfinite(totals) | (lows == highs)
     texts = [""] * batch.size
-    for sample in np.flatnonzero(suspicious.any(axis=0)):
+    for sample in map(int, np.flatnonzero(suspicious.any(axis=0))):
         parts = []
-        for which in np.flatnonzero(suspicious[:, sample]):
+        for which in map(int, np.flatnonzero(suspicious[:, sample])):
             cause = _bad_input(batch, sample) or _cause(
                 model, found, names[which], score_kind, sample
             )
@@ -121,13 +121,11 @@ def _zero(found: Mapping[str, np.ndarray], name: str, score_kind: str, sample: i
     activation = _signal(found, "activation", name, sample)
     evidence = _signal(found, "evidence", name, sample)
     if activation == 0:
-        return (
-            "all zero: the layer's activations are all zero (dead ReLUs); choose an earlier layer"
-        )
+        return "all zero: the layer's activations are zero (dead ReLUs); choose an earlier layer"
     if gradient == 0 and score_kind == "output as it is" and _saturated(found, sample):
         return (
-            "all zero: the score is saturated at 0 or 1 and has no slope, and no softmax or sigmoid "
-            "was found to look behind; give a target that returns the logits"
+            "all zero: the score is saturated at 0 or 1 and has no slope, and no softmax or "
+            "sigmoid was found to look behind; give a target that returns the logits"
         )
     if gradient == 0:
         return (
@@ -136,8 +134,8 @@ def _zero(found: Mapping[str, np.ndarray], name: str, score_kind: str, sample: i
         )
     if evidence is not None and evidence <= 0:
         return (
-            "all zero: every position speaks against the target, and only evidence for it is shown; "
-            "pass `rectify=False` to see the negative evidence, or choose another target"
+            "all zero: every position speaks against the target, and only evidence for it "
+            "is shown; pass `rectify=False` to see the negative evidence, or choose another target"
         )
     return "all zero: the rule let no signal through; try `kv.Saliency`"
 

@@ -19,6 +19,7 @@ from kerasviz.errors import InputError, KerasvizWarning, MethodError, TargetErro
 from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe import targets as probe_targets
+from kerasviz.probe.backend import graph
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.targets import Score, Target
 from kerasviz.probe.wrapper import Wrapper
@@ -98,6 +99,7 @@ class Explainer(Wrapper):
 
     title: ClassVar[str] = ""
     open_functions: ClassVar[bool] = False
+    by_tape: ClassVar[bool] = False
     no_layer: ClassVar[str] = "layer chosen at the first call"
 
     def __init__(
@@ -236,8 +238,11 @@ class Explainer(Wrapper):
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         target = key.target
-        record = run(self.model, inputs, open_functions=self.open_functions)
-        score = target.score(record, feeds)
+        watched = keras.tree.flatten(inputs) if self.by_tape else []
+        with graph.watching(watched) as tape:
+            tape = tape if self.by_tape else None
+            record = run(self.model, inputs, open_functions=self.open_functions, tape=tape)
+            score = target.score(record, feeds)
         raw = self.raw_maps(record, score)
         found = {"score": score.value}
         if score.index is not None:

@@ -55,7 +55,7 @@ class ActivationMap(Explainer):
         return found, [site.call.output for site in found.values()]
 
     def evidence(self, features: Any, weights: Any) -> Any:
-        """(batch, *positions) evidence from features (…, channels) and weights (batch, channels)."""
+        """(batch, *positions) evidence of features (…, channels) and weights (batch, channels)."""
         raise NotImplementedError
 
     def weights(self, site: Site, gradient: Any) -> Any:

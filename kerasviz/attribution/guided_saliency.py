@@ -42,6 +42,7 @@ class GuidedSaliency(Saliency):
 
     title = "Guided saliency"
     open_functions = True
+    by_tape = False
 
     def gradients(self, record: Run, score: Any, sources: Sequence[Any]) -> tuple[list[Any], str]:
         found, coverage = record.ruled_gradients(score, sources, "guided")

@@ -62,6 +62,7 @@ class Saliency(Explainer):
 
     title = "Saliency"
     no_layer = "by the input"
+    by_tape = True
 
     def __init__(
         self,

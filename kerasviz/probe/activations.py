@@ -56,7 +56,11 @@ class Activations(Wrapper):
         super().__init__(model, name=name)
         if isinstance(layers, str):
             layers = [layers]
-        wanted = None if layers is None else tuple(addresses.to_address(model, l) for l in layers)
+        wanted = (
+            None
+            if layers is None
+            else tuple(addresses.to_address(model, layer) for layer in layers)
+        )
         self._wanted = wanted
         self._edits = _Edits(edits or {})
 

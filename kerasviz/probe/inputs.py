@@ -81,8 +81,9 @@ def _built(model: keras.Model) -> tuple[Any, list[Slot]] | None:
 def _shapes(shape: Any, name: str) -> tuple[list[tuple[str, Shape]], Any]:
     """Flatten a structure of shapes, whose leaves are tuples themselves."""
     if isinstance(shape, Mapping):
-        parts = {key: _shapes(shape[key], key) for key in sorted(shape)}
-        return [p for part in parts.values() for p in part[0]], {k: v[1] for k, v in parts.items()}
+        by_key = {key: _shapes(shape[key], key) for key in sorted(shape)}
+        flat = [slot for found, _ in by_key.values() for slot in found]
+        return flat, {key: structure for key, (_, structure) in by_key.items()}
     if all(size is None or isinstance(size, int) for size in shape):
         return [(name, tuple(shape))], 0
     parts = [_shapes(s, f"{name}_{i}") for i, s in enumerate(shape)]
@@ -90,7 +91,7 @@ def _shapes(shape: Any, name: str) -> tuple[list[tuple[str, Shape]], Any]:
 
 
 def placeholders(model: keras.Model) -> Any:
-    """Placeholders for the model's declared inputs, in its structure; None when it declares none."""
+    """Placeholders for the declared inputs, in the model's structure; None without any."""
     declared = slots(model)
     if declared is None:
         return None
@@ -145,7 +146,7 @@ def batch(model: keras.Model, inputs: Any, finite: bool = True) -> Batch:
     if len(sizes) > 1:
         raise InputError(
             "All inputs must have the same number of samples. "
-            f"Received: {dict((s.name, a.shape[0]) for s, a in named)}."
+            f"Received: { {s.name: a.shape[0] for s, a in named} }."
         )
     tensors = [compiled.as_tensor(a, _dtype(s, a, declared is not None)) for s, a in named]
     return Batch(

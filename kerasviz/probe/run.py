@@ -27,6 +27,7 @@ class Run:
         heads: One `Head` per output tensor: the output and the same before softmax or sigmoid.
         output_names: A name per head.
         recorder: Every call of every layer.
+        tape: A tape that watched the inputs, if there is one.
     """
 
     inputs: Any
@@ -34,6 +35,7 @@ class Run:
     heads: Sequence[heads.Head]
     output_names: Sequence[str]
     recorder: Recorder
+    tape: Any = None
 
     @property
     def input_names(self) -> list[str]:
@@ -52,7 +54,9 @@ class Run:
 
     def gradients(self, y: Any, xs: Sequence[Any], seed: Any = None) -> list[Any]:
         """∂Σy/∂x for each x, float32; None where y does not depend on x."""
-        return graph.gradients(y, xs, seed, self._scale())
+        watched = {id(x) for x in keras.tree.flatten(self.inputs)}
+        tape = self.tape if all(id(x) in watched for x in xs) else None
+        return graph.gradients(y, xs, seed, self._scale(), tape)
 
     def ruled_gradients(
         self,
@@ -62,7 +66,7 @@ class Run:
         seed: Any = None,
         required: bool = True,
     ) -> tuple[list[Any], rectifiers.Coverage]:
-        """The same with every ReLU between under `rule`; when `required`, raises if there is none."""
+        """The same with every ReLU between under `rule`; raises if one is required but missing."""
         found, coverage = rectifiers.gradients(y, xs, rule, seed, self._scale())
         if required and not coverage.total:
             raise MethodError(
@@ -82,6 +86,7 @@ def run(
     inputs: Any,
     edits: Mapping[str, Edit] | None = None,
     open_functions: bool = False,
+    tape: Any = None,
 ) -> Run:
     """Run `model` in inference mode in the open graph and record every call.
 
@@ -90,14 +95,13 @@ def run(
         inputs: Graph tensors in the model's structure.
         edits: Optional dict address → function of the layer's output.
         open_functions: Whether `tf.function`s inside layers are traced into this graph.
+        tape: An open tape that watches the inputs, for `Run.gradients`.
     """
     opened = compiled.inlined_functions() if open_functions else contextlib.nullcontext()
     with quiet(model), opened, recording(model, edits) as recorder:
         outputs = model(inputs, **_inference(model))
-    flat = keras.tree.flatten(outputs)
-    return Run(
-        inputs, outputs, [heads.head(o) for o in flat], output_names(model, outputs), recorder
-    )
+    found = [heads.head(output) for output in keras.tree.flatten(outputs)]
+    return Run(inputs, outputs, found, output_names(model, outputs), recorder, tape)
 
 
 def _inference(model: keras.Model) -> dict[str, bool]:

@@ -121,7 +121,9 @@ class _Frame:
 
     def address_of(self, child: Any) -> str:
         count = self.counts[id(child)] = self.counts.get(id(child), 0) + 1
-        name = self.names.setdefault(id(child), self._stranger(child))
+        if id(child) not in self.names:
+            self.names[id(child)] = self._stranger(child)
+        name = self.names[id(child)]
         return self.prefix + (name if count == 1 else f"{name}@{count}")
 
     def _stranger(self, child: Any) -> str:
@@ -192,7 +194,7 @@ def _install() -> None:
         if _installed == 1:
             for kind in (keras.Layer, keras.Operation):
                 _originals[kind] = kind.__call__
-                kind.__call__ = _hooked(kind, kind.__call__)
+                setattr(kind, "__call__", _hooked(kind, _originals[kind]))  # noqa: B010
 
 
 def _uninstall() -> None:
@@ -201,17 +203,17 @@ def _uninstall() -> None:
         _installed -= 1
         if _installed == 0:
             for kind, original in _originals.items():
-                kind.__call__ = original
+                setattr(kind, "__call__", original)  # noqa: B010
             _originals.clear()
 
 
 def _hooked(kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = getattr(_active, "recorder", None)
         inner = kind is keras.Operation and isinstance(self, keras.Layer)
         if recorder is None or inner:
             return original(self, *args, **kwargs)
         return recorder.call(original, self, args, kwargs)
 
-    return __call__
+    return call

@@ -274,7 +274,7 @@ def to_target(target: Any) -> Target:
         return _from_tf_keras_vis(target)
     if callable(target):
         return Function(target)
-    if isinstance(target, bool) or isinstance(target, float):
+    if isinstance(target, (bool, float)):
         raise _unknown(target)
     return Class(target)
 
@@ -333,8 +333,10 @@ def pick(run: Run, output: str | int | None) -> Head:
 def check_feeds(feeds: Sequence[np.ndarray], limits: Sequence[int | None]) -> None:
     """Refuse class indices that the explained output does not have."""
     for feed, limit in zip(feeds, limits, strict=True):
-        bad = [] if limit is None else feed[feed >= limit]
-        if len(bad):
+        if limit is None:
+            continue
+        bad = feed[feed >= limit]
+        if bad.size:
             raise TargetError(
                 f"`target` must be a class index from 0 to {limit - 1}. Received: {int(bad[0])}."
             )
@@ -446,7 +448,7 @@ def uses_labels(target: Target) -> bool:
     """Whether a target names classes by label."""
     if isinstance(target, Sum):
         return any(uses_labels(part) for _, part in target.terms)
-    index = getattr(target, "index", None)
+    index: Any = getattr(target, "index", None)
     return any(isinstance(v, (str, np.str_)) for v in np.atleast_1d(index).tolist())
 
 
@@ -454,11 +456,13 @@ def without_labels(target: Target) -> Target:
     """The same computation with class 0 in the place of every label."""
     if isinstance(target, Sum):
         return Sum(tuple((factor, without_labels(part)) for factor, part in target.terms))
-    return dataclasses.replace(target, index=0) if uses_labels(target) else target
+    if isinstance(target, (Class, Mask)) and uses_labels(target):
+        return dataclasses.replace(target, index=0)
+    return target
 
 
 def class_vector(target: Any) -> Any:
-    """(batch,) class indices from labels of shape (batch,), (batch, 1) or one-hot (batch, units)."""
+    """(batch,) class indices from labels (batch,), (batch, 1) or one-hot (batch, units)."""
     rank, last = len(target.shape), target.shape[-1] if len(target.shape) else None
     if rank == 2 and last != 1:
         target = ops.argmax(target, axis=-1)

@@ -41,7 +41,7 @@ def test_a_good_map_has_none() -> None:
 
 
 def test_dead_activations() -> None:
-    assert "activations are all zero" in diagnosis(kv.GradCAM(model(bias=-100.0)))
+    assert "activations are zero" in diagnosis(kv.GradCAM(model(bias=-100.0)))
 
 
 def test_all_evidence_against() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -87,7 +88,17 @@ def ops_between(ys: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
     ]
 
 
-def gradients(y: Any, xs: Sequence[Any], seed: Any = None, scale: float = 1.0) -> list[Any]:
+@contextlib.contextmanager
+def watching(xs: Sequence[Any]) -> Iterator[Any]:
+    """A tape that records from `xs` on: faster to trace than `tf.gradients`, the same numbers."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([x for x in xs if x.dtype.is_floating])
+        yield tape
+
+
+def gradients(
+    y: Any, xs: Sequence[Any], seed: Any = None, scale: float = 1.0, tape: Any = None
+) -> list[Any]:
     """∂Σy/∂x for each x as float32, None where y does not depend on x.
 
     Args:
@@ -95,9 +106,13 @@ def gradients(y: Any, xs: Sequence[Any], seed: Any = None, scale: float = 1.0) -
         xs: Tensors to differentiate by; the graph between them and `y` is all that is visited.
         seed: Optional upstream gradient, of the shape of `y`.
         scale: Power of two that keeps half-precision gradients above underflow; divided out again.
+        tape: The tape that has watched all of `xs`, if there is one.
     """
     upstream = (tf.ones_like(y) if seed is None else seed) * tf.cast(scale, y.dtype)
-    found = tf.gradients(y, list(xs), grad_ys=upstream)
+    if tape is None:
+        found = tf.gradients(y, list(xs), grad_ys=upstream)
+    else:
+        found = tape.gradient(y, list(xs), output_gradients=upstream)
     return [
         None if g is None else tf.cast(tf.convert_to_tensor(g), tf.float32) / scale for g in found
     ]

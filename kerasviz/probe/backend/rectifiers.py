@@ -75,8 +75,8 @@ def gradients(
     if missed:
         raise RewriteError(
             f"Expected the {rule} rule to reach all {len(counted)} ReLU. Received: no gradient "
-            f"through {len(missed)} of them ({', '.join(missed[:3])}), as inside `tf.custom_gradient` "
-            "or rematerialization. Use `kv.Saliency`, whose gradient needs no rule."
+            f"through {len(missed)} of them ({', '.join(missed[:3])}), as inside "
+            "`tf.custom_gradient` or rematerialization. Use `kv.Saliency`, which needs no rule."
         )
     reached = sum(rectifier.op.name in asked for rectifier in counted)
     return result, Coverage(reached, len(counted), _left_alone(between))
@@ -171,9 +171,9 @@ def _masked_product(op: Any) -> Rectifier | None:
     """x · cast(x > t)."""
     for index, other in ((0, 1), (1, 0)):
         x, mask = op.inputs[index], op.inputs[other].op
-        if mask.type == "Cast" and mask.inputs[0].op.type in ("Greater", "GreaterEqual"):
-            if _same(mask.inputs[0].op.inputs[0], x):
-                return Rectifier(op, "MaskedProduct", index)
+        test = mask.inputs[0].op if mask.type == "Cast" else mask
+        if test.type in ("Greater", "GreaterEqual") and _same(test.inputs[0], x):
+            return Rectifier(op, "MaskedProduct", index)
     return None
 
 
