@@ -42,7 +42,7 @@ def main(size: int, output: Path) -> None:
     pictures = {"left": np.stack([cat, cat]), "right": np.stack([cat_first, cup_first])}
     inputs = {name: samples.preprocess(picture, size) for name, picture in pictures.items()}
 
-    cam = kv.GradCAM(model)
+    cam = kv.GradCAM(model, labels=["similarity"])
     why = cam.explain(inputs)
 
     print(kv.layers(model).loc[["encoder/head_relu", "encoder", "encoder@2/head_relu", "cosine"]])
@@ -55,7 +55,7 @@ def main(size: int, output: Path) -> None:
     print("similarity", why.scores.round(3))
     print("share of the right map that lies on the cat", np.round(shares, 3))
     output.mkdir(parents=True, exist_ok=True)
-    figure = plots.grid(why, pictures, names=["cat left", "cat right"])
+    figure = plots.grid(why, pictures, names=["1", "2"])
     (output / "any_model.png").write_bytes(plots.to_png(figure, dpi=90))
     print(output / "any_model.png")
 

@@ -38,7 +38,7 @@ def main(size: int, output: Path) -> None:
         difference = _bias(bias, first) - _bias(bias, second)
         print(f"  sum {raw.sum():.3f} + difference of biases {difference:.3f} = the score")
     output.mkdir(parents=True, exist_ok=True)
-    figure = plots.plot_explanation(why, pictures)
+    figure = plots.grid(why, pictures, names=names)
     (output / "why_a_not_b.png").write_bytes(plots.to_png(figure, dpi=110))
     print(output / "why_a_not_b.png")
 

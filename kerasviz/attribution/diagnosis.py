@@ -69,7 +69,7 @@ def blanked(values: np.ndarray, spoilt: np.ndarray) -> np.ndarray:
 
 
 def _bad_input(batch: Batch, sample: int) -> str:
-    for name, tensor in zip(batch.names, keras.tree.flatten(batch.tensors), strict=True):
+    for name, tensor in zip(batch.names, batch.flat, strict=True):
         values = keras.ops.convert_to_numpy(tensor[sample])
         if values.dtype.kind not in "iub" and not np.isfinite(values.astype("float32")).all():
             return f"NaN: the input '{name}' itself holds NaN or infinity; repair this sample"

@@ -19,7 +19,7 @@ from kerasviz.errors import InputError, KerasvizWarning, MethodError, TargetErro
 from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe import targets as probe_targets
-from kerasviz.probe.backend import graph
+from kerasviz.probe.backend import compiled, graph
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.targets import Score, Target
 from kerasviz.probe.wrapper import Wrapper
@@ -189,8 +189,7 @@ class Explainer(Wrapper):
         chosen = self._target(target)
         labels = self._labels(info.head)
         indices = found["index"].astype("int64") if info.has_index else None
-        arrays = keras.tree.flatten(batch.tensors)
-        given = {n: np.asarray(a) for n, a in zip(batch.names, arrays, strict=True)}
+        given = {n: x.numpy() for n, x in zip(batch.names, batch.flat, strict=True)}
         return Explanation(
             method=self.title,
             parameters=self.parameters,
@@ -282,20 +281,21 @@ class Explainer(Wrapper):
         self, inputs: Any, target: Any, finite: bool = True
     ) -> tuple[dict[str, np.ndarray], Info, Any]:
         chosen = self._target(target)
-        batch = probe_inputs.batch(self.model, inputs, finite)
+        batch = self.batch(inputs, finite)
         labels = self._settings.labels
         if probe_targets.uses_labels(chosen):
-            plain = probe_targets.without_labels(chosen)
             labels = self._labels(
-                self._trace(plain, plain.feeds(None, batch.size), batch).info.head
+                self._trace(probe_targets.without_labels(chosen), batch).info.head
             )
         feeds = chosen.feeds(labels, batch.size)
-        trace = self._trace(chosen, feeds, batch)
+        tensors = [compiled.as_tensor(feed, feed.dtype.name) for feed in feeds]
+        trace = self.traced(_Key(chosen), batch, tensors)
         probe_targets.check_feeds(feeds, trace.info.limits)
-        return self.evaluate_trace(trace, batch, feeds), trace.info, batch
+        return self.evaluate_trace(trace, batch, tensors), trace.info, batch
 
-    def _trace(self, target: Target, feeds: Sequence[np.ndarray], batch: Any) -> Any:
-        return self.traced(_Key(target), batch, feeds)
+    def _trace(self, target: Target, batch: Any) -> Any:
+        feeds = target.feeds(None, batch.size)
+        return self.traced(_Key(target), batch, [compiled.spec_of(feed) for feed in feeds])
 
     def _in_graph(self, inputs: Any, target: Any) -> tuple[dict[str, Any], Info]:
         if target is not None and ops.is_tensor(target):
@@ -335,7 +335,7 @@ class Explainer(Wrapper):
         if self._compiled.latest_info is not None:
             return self._compiled.latest_info
         chosen = probe_targets.without_labels(self._target(None))
-        return self.info(_Key(chosen), chosen.feeds(None, 1))
+        return self.info(_Key(chosen), [compiled.spec_of(f) for f in chosen.feeds(None, 1)])
 
     def _find_by_running(self) -> None:
         """An address that no container holds may still be called: run to know, or raise."""

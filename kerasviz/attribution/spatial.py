@@ -113,7 +113,7 @@ def sites(record: Run, score: Any, address: str | None) -> dict[str, Site]:
 
 def _asked(record: Run, inputs: dict[str, Any], address: str) -> dict[str, Site]:
     call = record.recorder.find(address)
-    if not keras.ops.is_tensor(call.output) or len(call.output.shape) < 3:
+    if not graph.is_here(call.output) or len(call.output.shape) < 3:
         raise AddressError(
             "`layer` must have an output of shape (batch, positions…, channels). Received: "
             f"{address!r}, whose output has shape {getattr(call.output, 'shape', '(several)')}. "
@@ -132,7 +132,7 @@ def _asked(record: Run, inputs: dict[str, Any], address: str) -> dict[str, Site]
 
 def _has_positions(call: Call) -> bool:
     output = call.output
-    if not keras.ops.is_tensor(output) or len(output.shape) < 3:
+    if not graph.is_here(output) or len(output.shape) < 3:
         return False
     if isinstance(call.layer, PASSIVE) or type(call.layer).__name__.startswith(POOLING):
         return False

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from kerasviz.errors import ImageFileError, InputError
-from kerasviz.probe.inputs import check_model, slots
+from kerasviz.probe.inputs import check_model, declared
 
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 _SIZE_WHEN_ANY = 224
@@ -97,8 +97,8 @@ def image_layout(model: keras.Model) -> ImageLayout:
 
 def _only_shape(model: keras.Model) -> tuple[int | None, ...]:
     check_model(model)
-    declared = slots(model)
-    shapes = [slot.shape for slot in declared[1]] if declared else []
+    taken = declared(model)
+    shapes = [slot.shape for slot in taken.slots] if taken else []
     if len(shapes) != 1 or len(shapes[0]) != 4:
         received = f"inputs of shape {', '.join(map(str, shapes))}" if shapes else "unknown inputs"
         raise InputError(

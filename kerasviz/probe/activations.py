@@ -11,7 +11,7 @@ import pandas as pd
 
 from kerasviz.errors import AddressError, InputError
 from kerasviz.probe import addresses, containment
-from kerasviz.probe import inputs as probe_inputs
+from kerasviz.probe.backend import graph
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.taps import Call, Edit
 from kerasviz.probe.wrapper import Wrapper
@@ -69,7 +69,7 @@ class Activations(Wrapper):
         chosen = (
             record.calls if self._wanted is None else [_single(record, a) for a in self._wanted]
         )
-        return {c.address: c.output for c in chosen if keras.ops.is_tensor(c.output)}, None
+        return {c.address: c.output for c in chosen if graph.is_here(c.output)}, None
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """The activations of one batch, as a dict of NumPy arrays."""
@@ -91,10 +91,10 @@ class _Edits:
 
 def _single(record: Run, address: str) -> Call:
     call = record.recorder.find(address)
-    if not keras.ops.is_tensor(call.output):
+    if not graph.is_here(call.output):
         raise AddressError(
             f"`layers` must name layers with one output tensor. Received: {address!r}, which "
-            "returns several. Name a layer after it."
+            "returns several, or runs inside a loop. Name the layer around it or after it."
         )
     return call
 
@@ -158,7 +158,7 @@ class _Layers(Wrapper):
 
     def rows(self, inputs: Any) -> list[dict[str, Any]]:
         if inputs is not None:
-            sites = self.traced("layers", probe_inputs.batch(self.model, inputs)).info
+            sites = self.traced("layers", self.batch(inputs)).info
         else:
             sites = self.info("layers")
         if sites is None:

@@ -67,10 +67,14 @@ def _by_object(model: keras.Model, layer: Any) -> str:
     return found[0]
 
 
+def plain(address: str) -> str:
+    """The address without its call-site numbers."""
+    return CALL_SITE.sub("", address)
+
+
 def is_held(model: keras.Model, address: str) -> bool:
     """Whether a layer of that path is held by the model (call-site numbers ignored)."""
-    plain = CALL_SITE.sub("", address)
-    return any(plain == held for held, _ in containment.walk(model))
+    return any(plain(address) == held for held, _ in containment.walk(model))
 
 
 def not_found(address: str, known: list[str]) -> AddressError:
@@ -85,6 +89,7 @@ def not_found(address: str, known: list[str]) -> AddressError:
 
 def _closest(address: str, known: list[str]) -> list[str]:
     last = address.rsplit("/", 1)[-1]
-    same_name = [other for other in known if CALL_SITE.sub("", other).rsplit("/", 1)[-1] == last]
+    last = plain(last)
+    same_name = [other for other in known if plain(other).rsplit("/", 1)[-1] == last]
     near = difflib.get_close_matches(address, known, n=3, cutoff=0.4)
     return list(dict.fromkeys(same_name[:3] + near))[:3]

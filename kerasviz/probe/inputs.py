@@ -24,6 +24,19 @@ class Slot:
     dtype: str
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Declared:
+    """What a model says it takes: the structure of its inputs, and one slot per tensor."""
+
+    structure: Any
+    slots: tuple[Slot, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """A name per input tensor."""
+        return [slot.name for slot in self.slots]
+
+
 def check_model(model: Any) -> None:
     """Refuse what is not a built Keras model.
 
@@ -42,40 +55,38 @@ def check_model(model: Any) -> None:
         )
 
 
-def slots(model: keras.Model) -> tuple[Any, list[Slot]] | None:
-    """The inputs that a model declares: their structure and one `Slot` per tensor.
+def declared(model: keras.Model) -> Declared | None:
+    """The inputs that a model declares.
 
     None when it declares none, as a subclassed model that was built by a call on several tensors.
     """
-    if getattr(model, "inputs", None):
-        return _declared(model)
-    return _built(model)
+    return _from_tensors(model) if getattr(model, "inputs", None) else _from_build(model)
 
 
-def _declared(model: keras.Model) -> tuple[Any, list[Slot]]:
+def _from_tensors(model: keras.Model) -> Declared:
     structure = getattr(model, "input", None)
-    structure = model.inputs[0] if structure is None and len(model.inputs) == 1 else structure
     structure = model.inputs if structure is None else structure
     flat = keras.tree.flatten(structure)
-    found = [
-        Slot(t.name, (None, *t.shape[1:]), keras.backend.standardize_dtype(t.dtype)) for t in flat
-    ]
-    if isinstance(structure, Mapping):
-        found = [
-            dataclasses.replace(s, name=k) for s, k in zip(found, sorted(structure), strict=True)
-        ]
+    names = sorted(structure) if isinstance(structure, Mapping) else [t.name for t in flat]
+    dtypes = [keras.backend.standardize_dtype(t.dtype) for t in flat]
     if len(flat) == 1 and isinstance(structure, (list, tuple)):
         structure = structure[0]
-    return keras.tree.map_structure(lambda _: 0, structure), found
+    return Declared(
+        keras.tree.map_structure(lambda _: 0, structure),
+        tuple(
+            Slot(name, (None, *t.shape[1:]), dtype)
+            for name, t, dtype in zip(names, flat, dtypes, strict=True)
+        ),
+    )
 
 
-def _built(model: keras.Model) -> tuple[Any, list[Slot]] | None:
+def _from_build(model: keras.Model) -> Declared | None:
     shape = (model.get_build_config() or {}).get("input_shape")
     if shape is None:
         return None
     paths, structure = _shapes(shape, "input")
-    found = [Slot(name, (None, *s[1:]), keras.config.floatx()) for name, s in paths]
-    return structure, found
+    dtype = keras.config.floatx()
+    return Declared(structure, tuple(Slot(name, (None, *s[1:]), dtype) for name, s in paths))
 
 
 def _shapes(shape: Any, name: str) -> tuple[list[tuple[str, Shape]], Any]:
@@ -92,11 +103,11 @@ def _shapes(shape: Any, name: str) -> tuple[list[tuple[str, Shape]], Any]:
 
 def placeholders(model: keras.Model) -> Any:
     """Placeholders for the declared inputs, in the model's structure; None without any."""
-    declared = slots(model)
-    if declared is None:
+    taken = declared(model)
+    if taken is None:
         return None
-    structure, found = declared
-    return keras.tree.pack_sequence_as(structure, [compiled.spec(s.shape, s.dtype) for s in found])
+    specs = [compiled.spec(slot.shape, slot.dtype) for slot in taken.slots]
+    return keras.tree.pack_sequence_as(taken.structure, specs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,63 +115,69 @@ class Batch:
     """Inputs ready for the model.
 
     Attributes:
-        tensors: Tensors in the model's structure.
-        shapes: Static shape to compile for, one per tensor; only the batch axis is open.
+        flat: The input tensors.
+        form: Their structure, shapes with an open batch axis, and dtypes.
         names: Name of each tensor.
         size: Number of samples.
     """
 
-    tensors: Any
-    shapes: Sequence[Sequence[int | None]]
+    flat: Sequence[Any]
+    form: compiled.Form
     names: Sequence[str]
     size: int
 
 
-def batch(model: keras.Model, inputs: Any, finite: bool = True) -> Batch:
-    """Check inputs against the model and make tensors of them.
+def batch(taken: Declared | None, inputs: Any, finite: bool = True) -> Batch:
+    """Check inputs against what a model takes and make tensors of them.
 
     Args:
-        model: The model that shall take them.
+        taken: What the model declares; None where it declares nothing.
         inputs: Arrays or tensors in the model's structure.
         finite: Refuse NaN and infinity.
 
     Raises:
         InputError: Wrong structure, rank, size, channels or dtype; no samples; NaN or infinity.
     """
-    declared = slots(model)
-    structure, found = declared if declared else (None, None)
-    arrays = _matched(structure, found, inputs)
-    if structure is None:
-        structure = keras.tree.map_structure(lambda _: 0, inputs)
-    names = input_names(model, structure, len(arrays))
-    if found is None:
-        found = [
-            Slot(n, (None,) * np.ndim(a), _natural(a)) for n, a in zip(names, arrays, strict=True)
-        ]
-    named = list(zip(found, arrays, strict=True))
-    for slot, array in named:
+    arrays = _matched(taken, inputs)
+    form_known = taken is not None
+    if taken is None:
+        taken = _undeclared(inputs, arrays)
+    for slot, array in zip(taken.slots, arrays, strict=True):
         _check(slot, array)
         if finite:
             _check_finite(slot, array)
-    sizes = {array.shape[0] for array in arrays}
-    if len(sizes) > 1:
+    sizes = {name: array.shape[0] for name, array in zip(taken.names, arrays, strict=True)}
+    if len(set(sizes.values())) > 1:
         raise InputError(
-            "All inputs must have the same number of samples. "
-            f"Received: { {s.name: a.shape[0] for s, a in named} }."
+            f"All inputs must have the same number of samples. Received: {sizes}. "
+            "Give every input one row per sample."
         )
-    tensors = [compiled.as_tensor(a, _dtype(s, a, declared is not None)) for s, a in named]
+    dtypes = tuple(slot.dtype if form_known else _sensible(slot.dtype) for slot in taken.slots)
+    shapes = tuple((None, *array.shape[1:]) for array in arrays)
     return Batch(
-        keras.tree.pack_sequence_as(structure, tensors),
-        [(None, *array.shape[1:]) for array in arrays],
-        [slot.name for slot in found],
-        sizes.pop(),
+        [compiled.as_tensor(a, dtype) for a, dtype in zip(arrays, dtypes, strict=True)],
+        compiled.Form(taken.structure, shapes, dtypes),
+        taken.names,
+        arrays[0].shape[0],
+    )
+
+
+def _undeclared(inputs: Any, arrays: Sequence[Any]) -> Declared:
+    structure = keras.tree.map_structure(lambda _: 0, inputs)
+    names = input_names(None, structure, len(arrays))
+    return Declared(
+        structure,
+        tuple(
+            Slot(name, (None,) * len(a.shape), keras.backend.standardize_dtype(a.dtype))
+            for name, a in zip(names, arrays, strict=True)
+        ),
     )
 
 
 def spoilt_samples(batch: Batch) -> np.ndarray:
     """(batch,) bool: which samples hold NaN or infinity in any of their inputs."""
     spoilt = np.zeros(batch.size, bool)
-    for tensor in keras.tree.flatten(batch.tensors):
+    for tensor in batch.flat:
         array = keras.ops.convert_to_numpy(tensor)
         if array.dtype.kind not in "iub":
             finite = np.isfinite(array.astype("float32", copy=False))
@@ -168,42 +185,38 @@ def spoilt_samples(batch: Batch) -> np.ndarray:
     return spoilt
 
 
-def input_names(model: keras.Model, structure: Any, count: int) -> list[str]:
+def input_names(taken: Declared | None, structure: Any, count: int) -> list[str]:
     """A name per input tensor: dict keys, the names the model declares, or "input_0", …"""
     if isinstance(structure, Mapping):
         return sorted(structure)
-    declared = slots(model)
-    if declared:
-        return [slot.name for slot in declared[1]]
+    if taken is not None:
+        return taken.names
     return ["input"] if count == 1 else [f"input_{i}" for i in range(count)]
 
 
-def _matched(structure: Any, found: Sequence[Slot] | None, inputs: Any) -> list[Any]:
+def _matched(taken: Declared | None, inputs: Any) -> list[Any]:
     """The arrays in the model's order, whatever container they came in."""
-    if found is None:
+    if taken is None:
         return [_array(x) for x in keras.tree.flatten(inputs)]
-    if len(found) == 1:
-        return [_array(_only(found[0], inputs))]
+    if len(taken.slots) == 1:
+        return [_array(_only(taken.slots[0], inputs))]
     if isinstance(inputs, Mapping):
-        missing = [s.name for s in found if s.name not in inputs]
+        missing = [name for name in taken.names if name not in inputs]
         if missing:
             raise InputError(
-                f"`inputs` must hold {[s.name for s in found]}. Received: {sorted(inputs)}; "
-                f"missing: {missing}."
+                f"`inputs` must hold {taken.names}. Received: {sorted(inputs)}; missing: {missing}."
             )
-        return [_array(inputs[slot.name]) for slot in found]
-    if not isinstance(inputs, (list, tuple)) or len(inputs) != len(found):
+        return [_array(inputs[name]) for name in taken.names]
+    if not isinstance(inputs, (list, tuple)) or len(inputs) != len(taken.slots):
         got = (
             f"{len(inputs)} arrays" if isinstance(inputs, (list, tuple)) else type(inputs).__name__
         )
         raise InputError(
-            f"`inputs` must be {len(found)} arrays {[s.name for s in found]}, as a list or a dict. "
+            f"`inputs` must be {len(taken.slots)} arrays {taken.names}, as a list or a dict. "
             f"Received: {got}."
         )
-    if isinstance(structure, Mapping):
-        raise InputError(
-            f"`inputs` must be a dict with the keys {[s.name for s in found]}. Received: a list."
-        )
+    if isinstance(taken.structure, Mapping):
+        raise InputError(f"`inputs` must be a dict with the keys {taken.names}. Received: a list.")
     return [_array(x) for x in inputs]
 
 
@@ -279,13 +292,6 @@ def _show(shape: Shape) -> str:
     )
 
 
-def _natural(array: Any) -> str:
+def _sensible(dtype: str) -> str:
     """Dtype for an input about which the model says nothing."""
-    return keras.backend.standardize_dtype(array.dtype)
-
-
-def _dtype(slot: Slot, array: Any, declared: bool) -> str:
-    if declared:
-        return slot.dtype
-    given = _natural(array)
-    return "float32" if given in ("float64", "uint8") else given
+    return "float32" if dtype in ("float64", "uint8") else dtype

@@ -41,7 +41,8 @@ class Run:
     def input_names(self) -> list[str]:
         """A name per input tensor."""
         count = len(keras.tree.flatten(self.inputs))
-        return probe_inputs.input_names(self.recorder.model, self.inputs, count)
+        taken = probe_inputs.declared(self.recorder.model)
+        return probe_inputs.input_names(taken, self.inputs, count)
 
     def input_channel_axis(self, tensor: Any) -> int:
         """Channel axis of an input, by the layout of the model's first convolution."""

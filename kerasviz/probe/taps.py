@@ -70,7 +70,8 @@ class Recorder:
         for call in self.calls:
             if call.address == address:
                 return call
-        if addresses.is_held(self.model, address):
+        called = {addresses.plain(call.address) for call in self.calls}
+        if addresses.plain(address) not in called and addresses.is_held(self.model, address):
             raise AddressError(
                 f"`layer` must be a layer that the model calls. Received: {address!r}, which the "
                 "model holds but does not call by itself in inference (a wrapper such as "

@@ -32,50 +32,52 @@ class Wrapper(keras.Model):
         self.built = True
         self.model = model
         self.jit_compile = False
+        self._taken = probe_inputs.declared(model)
         self._compiled = compiled.Compiled(self.compute)
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         """What to compute in the graph: a dict of tensors, and what was learned on the way.
 
         Args:
-            key: Hashable description of what is asked, as given to `evaluate_on`.
+            key: Hashable description of what is asked, as given to `traced`.
             inputs: Graph tensors in the model's structure.
             feeds: Graph tensors fed beside the inputs.
         """
         raise NotImplementedError
 
-    def evaluate_on(
-        self, key: Hashable, inputs: Any, feeds: Sequence[np.ndarray] = ()
-    ) -> dict[str, np.ndarray]:
+    def batch(self, inputs: Any, finite: bool = True) -> probe_inputs.Batch:
+        """The inputs, checked against the model."""
+        return probe_inputs.batch(self._taken, inputs, finite)
+
+    def evaluate_on(self, key: Hashable, inputs: Any) -> dict[str, np.ndarray]:
         """Check the inputs, run the compiled function and return its arrays."""
-        batch = probe_inputs.batch(self.model, inputs)
-        return self.evaluate_trace(self.traced(key, batch, feeds), batch, feeds)
+        batch = self.batch(inputs)
+        return self.evaluate_trace(self.traced(key, batch), batch)
 
     def traced(
-        self, key: Hashable, batch: probe_inputs.Batch, feeds: Sequence[np.ndarray] = ()
+        self, key: Hashable, batch: probe_inputs.Batch, feeds: Sequence[Any] = ()
     ) -> compiled.Trace:
         """The compiled function for this kind of batch; nothing is run."""
-        return self._compiled.trace(key, batch.tensors, _tensors(feeds), batch.shapes)
+        return self._compiled.trace(key, batch.form, feeds, batch.size)
 
     @staticmethod
     def evaluate_trace(
-        trace: compiled.Trace, batch: probe_inputs.Batch, feeds: Sequence[np.ndarray] = ()
+        trace: compiled.Trace, batch: probe_inputs.Batch, feeds: Sequence[Any] = ()
     ) -> dict[str, np.ndarray]:
         """Run a compiled function on a batch."""
-        found = trace(batch.tensors, _tensors(feeds))
-        return {name: np.asarray(value) for name, value in found.items()}
+        return {name: value.numpy() for name, value in trace(*batch.flat, *feeds).items()}
 
-    def info(self, key: Hashable, feeds: Sequence[np.ndarray] = ()) -> Any:
+    def info(self, key: Hashable, feeds: Sequence[Any] = ()) -> Any:
         """What tracing teaches, without running anything; None where the inputs are not known.
 
-        The trace is kept and serves the first call.
+        The trace is kept and serves the first call, where the model says all sizes.
         """
-        placeholders = probe_inputs.placeholders(self.model)
-        if placeholders is None:
+        if self._taken is None:
             return None
-        shapes = [list(p.shape) for p in keras.tree.flatten(placeholders)]
-        extras = [compiled.spec((None,) * feed.ndim, str(feed.dtype)) for feed in feeds]
-        return self._compiled.trace(key, placeholders, extras, shapes).info
+        shapes = tuple(slot.shape for slot in self._taken.slots)
+        dtypes = tuple(slot.dtype for slot in self._taken.slots)
+        form = compiled.Form(self._taken.structure, shapes, dtypes)
+        return self._compiled.trace(key, form, feeds, None).info
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
@@ -98,7 +100,3 @@ class Wrapper(keras.Model):
     def in_graph(self) -> bool:
         """Whether the caller is building a graph."""
         return graph.in_graph()
-
-
-def _tensors(feeds: Sequence[np.ndarray]) -> list[Any]:
-    return [compiled.as_tensor(feed, str(feed.dtype)) for feed in feeds]

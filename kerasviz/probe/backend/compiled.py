@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
@@ -15,6 +16,34 @@ import tensorflow as tf
 from kerasviz.errors import KerasvizError, RewriteError
 
 LIMIT = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a compiled function is compiled for.
+
+    Attributes:
+        structure: The nesting of the inputs, with 0 for each tensor.
+        shapes: Static shape of each tensor, the batch axis open (None).
+        dtypes: Dtype of each tensor.
+    """
+
+    structure: Any = dataclasses.field(hash=False)
+    shapes: tuple[tuple[int | None, ...], ...]
+    dtypes: tuple[str, ...]
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the batch axis is fixed."""
+        return any(shape[0] is not None for shape in self.shapes)
+
+    def of_size(self, size: int | None) -> Form:
+        """The same for batches of one size only."""
+        return dataclasses.replace(self, shapes=tuple((size, *s[1:]) for s in self.shapes))
+
+    def specs(self) -> list[Any]:
+        """Placeholders for the tensors."""
+        return [tf.TensorSpec(s, d) for s, d in zip(self.shapes, self.dtypes, strict=True)]
 
 
 class Compiled:
@@ -32,6 +61,7 @@ class Compiled:
     def __init__(self, function: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]) -> None:
         self._function = function
         self._traces: collections.OrderedDict[Hashable, Trace] = collections.OrderedDict()
+        self._sized: set[Hashable] = set()
         self._lock = threading.RLock()
 
     @property
@@ -44,59 +74,53 @@ class Compiled:
         """What the most recently used trace taught; None before the first."""
         return next(reversed(self._traces.values())).info if self._traces else None
 
-    def trace(
-        self, key: Hashable, inputs: Any, extras: Sequence[Any], shapes: Sequence[Any]
-    ) -> Trace:
+    def trace(self, key: Hashable, form: Form, extras: Sequence[Any], size: int | None) -> Trace:
         """The compiled function for this kind of input; nothing is run.
 
         Args:
             key: Hashable description of what is computed.
-            inputs: Nested tensors or `tf.TensorSpec`s.
-            extras: Further tensors, whose sizes all stay open.
-            shapes: Static shape to compile for, one per input tensor.
+            form: Structure, shapes and dtypes of the inputs.
+            extras: Further tensors, or specs, whose sizes all stay open.
+            size: Number of samples, for models that cannot be traced with an open batch axis.
         """
-        flat = keras.tree.flatten(inputs)
-        dtypes = tuple(tf.as_dtype(t.dtype).name for t in [*flat, *extras])
-        structure = repr(keras.tree.map_structure(lambda _: 0, inputs))
-        identity = (key, structure, dtypes, tuple(tuple(s) for s in shapes))
+        kinds = tuple((e.dtype.name, len(e.shape)) for e in extras)
         with self._lock:
+            if (key, form, kinds) in self._sized:
+                form = form.of_size(size)
+            identity: Any = (key, form, kinds)
             if identity not in self._traces:
-                self._traces[identity] = self._new(key, inputs, extras, shapes)
-                while len(self._traces) > LIMIT:
-                    self._traces.popitem(last=False)
+                identity = self._add(key, form, kinds, extras, size)
             self._traces.move_to_end(identity)
             return self._traces[identity]
 
-    def _new(self, key: Hashable, inputs: Any, extras: Any, shapes: Sequence[Any]) -> Trace:
+    def _add(self, key: Any, form: Form, kinds: Any, extras: Any, size: int | None) -> Any:
         try:
-            return Trace(self._function, key, inputs, extras, shapes)
+            self._traces[(key, form, kinds)] = Trace(self._function, key, form, extras)
         except KerasvizError:
             raise
         except Exception:
-            sizes = {t.shape[0] for t in keras.tree.flatten(inputs)}
-            if None in sizes or any(s[0] is not None for s in shapes):
+            if size is None or form.is_sized:
                 raise
-            exact = [
-                [t.shape[0], *s[1:]]
-                for t, s in zip(keras.tree.flatten(inputs), shapes, strict=True)
-            ]
-            return Trace(self._function, key, inputs, extras, exact)
+            sized = form.of_size(size)
+            self._traces[(key, sized, kinds)] = Trace(self._function, key, sized, extras)
+            self._sized.add((key, form, kinds))
+            form = sized
+        while len(self._traces) > LIMIT:
+            self._traces.popitem(last=False)
+        return key, form, kinds
 
 
 class Trace:
     """One concrete function with what was learned while tracing it."""
 
-    def __init__(
-        self, function: Any, key: Any, inputs: Any, extras: Any, shapes: Sequence[Any]
-    ) -> None:
+    def __init__(self, function: Any, key: Any, form: Form, extras: Any) -> None:
         self.info: Any = None
         self._is_new = True
-        flat = keras.tree.flatten(inputs)
-        specs = [tf.TensorSpec(s, t.dtype) for s, t in zip(shapes, flat, strict=True)]
+        specs = form.specs()
         extra_specs = [tf.TensorSpec([None] * len(e.shape), e.dtype) for e in extras]
 
         def flat_function(*tensors: Any) -> Any:
-            packed = keras.tree.pack_sequence_as(inputs, tensors[: len(specs)])
+            packed = keras.tree.pack_sequence_as(form.structure, tensors[: len(specs)])
             outputs, self.info = function(key, packed, tensors[len(specs) :])
             return outputs
 
@@ -104,8 +128,8 @@ class Trace:
             flat_function, input_signature=specs + extra_specs, autograph=False
         ).get_concrete_function()
 
-    def __call__(self, inputs: Any, extras: Sequence[Any]) -> dict[str, Any]:
-        tensors = (*keras.tree.flatten(inputs), *extras)
+    def __call__(self, *tensors: Any) -> dict[str, Any]:
+        """Run on the flat input tensors, followed by the extras."""
         if self._is_new:
             self._is_new = False
             with unoptimized():
@@ -131,7 +155,7 @@ def unoptimized() -> Iterator[None]:
 def as_tensor(array: Any, dtype: str) -> Any:
     """An eager tensor of that dtype."""
     if tf.is_tensor(array):
-        return tf.cast(array, dtype)
+        return array if array.dtype.name == dtype else tf.cast(array, dtype)
     return tf.convert_to_tensor(np.asarray(array, dtype=_numpy_dtype(dtype)), dtype=dtype)
 
 
@@ -142,6 +166,11 @@ def _numpy_dtype(dtype: str) -> Any:
 def spec(shape: Sequence[int | None], dtype: str) -> Any:
     """A placeholder for a tensor of that shape and dtype."""
     return tf.TensorSpec(shape, dtype)
+
+
+def spec_of(array: np.ndarray) -> Any:
+    """A placeholder for arrays like this one, of any size."""
+    return tf.TensorSpec([None] * array.ndim, array.dtype)
 
 
 _FUNCTION = type(tf.function(lambda: None))

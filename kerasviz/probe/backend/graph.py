@@ -12,6 +12,11 @@ NOT_DIFFERENTIABLE = {"StopGradient", "PreventGradient", "ZerosLike", "OnesLike"
 FLOAT16_SCALE = 1024.0
 
 
+def is_here(value: Any) -> bool:
+    """Whether a value is a tensor of the open graph, not of a loop or function inside it."""
+    return tf.is_tensor(value) and value.graph is tf.compat.v1.get_default_graph()
+
+
 def identity(tensor: Any) -> Any:
     """A tensor of its own with the same value."""
     return tf.identity(tensor)
