@@ -101,7 +101,7 @@ class _Reconstruction(Wrapper):
                 "Use `DeconvNet(model)(inputs)`, which gives a map per input."
             )
         record = run(self.model, inputs, open_functions=True)
-        call = record.recorder.find(address)
+        call = record.find(address)
         source = keras.tree.flatten(record.inputs)[0]
         kept = _kept(call.output, call.channel_axis, channel, position, address)
         gradients, coverage = record.ruled_gradients(

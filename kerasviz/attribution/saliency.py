@@ -108,7 +108,7 @@ class Saliency(Explainer):
     def _sources(self, record: Run) -> list[_Source]:
         """What the gradient is taken by; integer pictures by the floats made of them."""
         if self.address is not None:
-            call = record.recorder.find(self.address)
+            call = record.find(self.address)
             axis = _axis(call.output, call.channel_axis)
             return [_Source(record.input_names[0], [call.output], axis)]
         flat = keras.tree.flatten(record.inputs)

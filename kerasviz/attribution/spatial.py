@@ -112,11 +112,11 @@ def sites(record: Run, score: Any, address: str | None) -> dict[str, Site]:
 
 
 def _asked(record: Run, inputs: dict[str, Any], address: str) -> dict[str, Site]:
-    call = record.recorder.find(address)
-    if not graph.is_here(call.output) or len(call.output.shape) < 3:
+    call = record.find(address)
+    if len(call.output.shape) < 3:
         raise AddressError(
             "`layer` must have an output of shape (batch, positions…, channels). Received: "
-            f"{address!r}, whose output has shape {getattr(call.output, 'shape', '(several)')}. "
+            f"{address!r}, whose output has shape {tuple(call.output.shape)}. "
             "Choose an earlier layer, or use `kv.Saliency`."
         )
     below = {

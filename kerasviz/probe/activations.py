@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasviz.errors import AddressError, InputError
+from kerasviz.errors import InputError
 from kerasviz.probe import addresses, containment
 from kerasviz.probe.backend import graph
-from kerasviz.probe.run import Run, run
-from kerasviz.probe.taps import Call, Edit
+from kerasviz.probe.run import run
+from kerasviz.probe.taps import Edit
 from kerasviz.probe.wrapper import Wrapper
 
 
@@ -67,7 +67,9 @@ class Activations(Wrapper):
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         record = run(self.model, inputs, edits=self._edits.by_address)
         chosen = (
-            record.calls if self._wanted is None else [_single(record, a) for a in self._wanted]
+            record.calls
+            if self._wanted is None
+            else [record.find(address) for address in self._wanted]
         )
         return {c.address: c.output for c in chosen if graph.is_here(c.output)}, None
 
@@ -87,16 +89,6 @@ class _Edits:
 
     def __init__(self, edits: Mapping[str, Edit]) -> None:
         self.by_address = dict(edits)
-
-
-def _single(record: Run, address: str) -> Call:
-    call = record.recorder.find(address)
-    if not graph.is_here(call.output):
-        raise AddressError(
-            f"`layers` must name layers with one output tensor. Received: {address!r}, which "
-            "returns several, or runs inside a loop. Name the layer around it or after it."
-        )
-    return call
 
 
 def activations(

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from kerasviz.errors import MethodError
+from kerasviz.errors import AddressError, MethodError
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph, heads, rectifiers
 from kerasviz.probe.quiet import quiet
@@ -52,6 +52,20 @@ class Run:
     def calls(self) -> Sequence[Call]:
         """Every call of every layer, in the order in which they returned."""
         return self.recorder.calls
+
+    def find(self, address: str) -> Call:
+        """The call at that address, whose output is one tensor of this graph.
+
+        Raises:
+            AddressError: No such call, or several tensors, or a tensor inside a loop.
+        """
+        call = self.recorder.find(address)
+        if not graph.is_here(call.output):
+            raise AddressError(
+                f"`layer` must have one output tensor. Received: {address!r}, which returns "
+                "several, or runs inside a loop. Name the layer around it or after it."
+            )
+        return call
 
     def gradients(self, y: Any, xs: Sequence[Any], seed: Any = None) -> list[Any]:
         """∂Σy/∂x for each x, float32; None where y does not depend on x."""
