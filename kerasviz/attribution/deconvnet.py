@@ -32,7 +32,7 @@ class DeconvNet(Saliency):
 
     Raises:
         MethodError: The model has no ReLU; use `Saliency`.
-        RewriteError: A ReLU cannot be reached, or has a learned slope.
+        RewriteError: A ReLU cannot be reached; see `GuidedSaliency`.
 
     Reference:
         Zeiler & Fergus 2013, "Visualizing and Understanding Convolutional Networks", section 2.1.

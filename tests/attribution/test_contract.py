@@ -125,11 +125,30 @@ def test_a_stateful_layer_keeps_its_state() -> None:
     )
     signal = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     model.predict(signal, verbose=0)
-    before = [np.array(v) for v in model.non_trainable_variables]
+    states = model.layers[0].states
+    before = [np.array(state) for state in states]
     kv.Saliency(model)(signal)
-    for one, other in zip(before, model.non_trainable_variables, strict=True):
+    for one, other in zip(before, states, strict=True):
         np.testing.assert_array_equal(one, np.array(other))
-    assert np.abs(before[0]).max() > 0
+        assert np.abs(one).max() > 0
+
+
+class Noisy(keras.layers.Layer):
+    """Random also in inference."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.seed_generator = keras.random.SeedGenerator(3)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs + keras.random.normal(keras.ops.shape(inputs), seed=self.seed_generator)
+
+
+def test_a_random_layer_keeps_its_seed() -> None:
+    model = keras.Sequential([keras.Input((5,)), Noisy(), keras.layers.Dense(2)])
+    before = np.array(model.layers[0].seed_generator.state)
+    kv.Saliency(model)(np.ones((2, 5)))
+    np.testing.assert_array_equal(before, np.array(model.layers[0].seed_generator.state))
 
 
 @pytest.mark.parametrize("method", METHODS)

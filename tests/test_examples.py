@@ -1,0 +1,49 @@
+"""Every example runs, small, and leaves the pictures it promises."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+SMALL = {
+    "any_model": ["--size", "64"],
+    "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
+    "first_map": ["--size", "64"],
+    "five_methods": ["--size", "64", "--photos", "coffee"],
+    "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
+    "sanity": ["--size", "64", "--photos", "coffee", "chelsea"],
+    "why_a_not_b": ["--size", "64"],
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::kerasviz.errors.KerasvizWarning")
+
+
+def test_all_examples_are_tried() -> None:
+    assert {script.stem for script in EXAMPLES} == set(SMALL)
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_example_runs(
+    script: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = [str(script), *SMALL[script.stem], "--output", str(tmp_path / "new")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    promised = set(re.findall(r"[a-z_]+\.png", runpy.run_path(str(script))["__doc__"]))
+    written = {path.name for path in (tmp_path / "new").iterdir()}
+    assert promised == written
+    for name in written:
+        assert name in printed
+        with Image.open(tmp_path / "new" / name) as picture:
+            low, high = picture.convert("L").getextrema()
+        assert low < high
