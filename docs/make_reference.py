@@ -16,6 +16,8 @@ from typing import Any
 
 import kerasviz as kv
 
+NOTE = """<!-- Written by docs/make_reference.py from the docstrings. Edit those. -->
+<!-- fmt: off -->"""
 FOLDER = Path(__file__).parent / "reference"
 TARGETS = ("Class", "Mask", "Function", "Sum", "to_target", "label_index", "class_name", "Target")
 HIDDEN = ("call", "predict_step")
@@ -41,8 +43,7 @@ def pages() -> dict[str, str]:
 
 
 def _page(title: str, parts: list[str]) -> str:
-    note = "<!-- Written by docs/make_reference.py from the docstrings. Edit those. -->\n<!-- fmt: off -->"
-    text = "\n\n".join([f"# {title}", note, *parts])
+    text = "\n\n".join([f"# {title}", NOTE, *parts])
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

@@ -82,7 +82,7 @@ def mean_over(shape: Sequence[int], corners: list[Corner], maps: np.ndarray) -> 
 def drawn(image: np.ndarray, names: list[str], maps: list[np.ndarray]) -> Figure:
     """The photo, and every map over it, each scaled by its own peak."""
     figure = Figure(figsize=(3 * (len(maps) + 1), 3.2), layout="constrained")
-    pictures = [image, *(plots.blend(image, one / one.max()) for one in maps)]
+    pictures = [image, *(plots.blend(image, one / max(one.max(), 1e-12)) for one in maps)]
     axes = figure.subplots(1, len(pictures))
     for one, picture, name in zip(axes, pictures, ["the photo", *names], strict=True):
         one.imshow(picture)

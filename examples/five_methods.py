@@ -13,16 +13,16 @@ from pathlib import Path
 import kerasviz as kv
 from kerasviz import plots, samples
 
-METHODS = (kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM)
+METHODS = ("Saliency", "GuidedSaliency", "DeconvNet", "CAM", "GradCAM")
 
 
-def main(photos: list[str], size: int, output: Path) -> None:
+def main(photos: list[str], methods: list[str], size: int, output: Path) -> None:
     """Explain the network's first answer for each photo, by every method."""
     model = samples.efficientnet_lite0(input_shape=(size, size, 3))
     pictures = samples.crop([photo.image for photo in samples.photos(*photos)], size)
     inputs = samples.preprocess(pictures, size)
 
-    explanations = [method(model).explain(inputs) for method in METHODS]
+    explanations = [getattr(kv, method)(model).explain(inputs) for method in methods]
 
     print("answers", *explanations[0].target_names, sep="\n  ")
     for why in explanations:
@@ -37,6 +37,7 @@ def main(photos: list[str], size: int, output: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", nargs="+", default=["coffee", "chelsea", "rocket"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--size", type=int, default=224, help="height and width of the input")
     parser.add_argument("--output", type=Path, default=Path("examples/output"))
     main(**vars(parser.parse_args()))

@@ -3,9 +3,9 @@
     python examples/sanity.py
 
 A method that explains why a trained network sees a class in a photo must answer differently when
-asked about another class, about another photo, or about a network whose last layer is random. For each
-method the rank correlation of its maps before and after such a change: 1 means that the map did not
-notice. Writes sanity.png.
+asked about another class, about another photo, or about a network whose last layer is random. For
+each method the rank correlation of its maps before and after such a change: 1 means that the map
+did not notice. Writes sanity.png.
 
 Reference:
     Adebayo et al. 2018, "Sanity Checks for Saliency Maps".
@@ -25,10 +25,16 @@ from scipy.stats import spearmanr
 import kerasviz as kv
 from kerasviz import plots, samples
 
-METHODS = (kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM)
+SETTINGS: dict[str, dict[str, Any]] = {
+    "Saliency": {},
+    "GuidedSaliency": {},
+    "DeconvNet": {},
+    "CAM": {"resolution": "layer"},
+    "GradCAM": {"resolution": "layer"},
+}
 
 
-def main(photos: list[str], size: int, output: Path) -> None:
+def main(photos: list[str], methods: list[str], size: int, output: Path) -> None:
     """Compare the maps of every method before and after three changes."""
     shape = (size, size, 3)
     model = samples.efficientnet_lite0(input_shape=shape)
@@ -39,8 +45,8 @@ def main(photos: list[str], size: int, output: Path) -> None:
     others = np.roll(classes, 1)
 
     found: dict[str, dict[str, np.ndarray]] = {}
-    for method in METHODS:
-        settings: dict[str, Any] = {"resolution": "layer"} if method in METHODS[3:] else {}
+    for name in methods:
+        method, settings = getattr(kv, name), SETTINGS[name]
         explainer = method(model, **settings)
         found[method.title] = {
             "as it is": explainer(inputs, target=classes),
@@ -53,7 +59,7 @@ def main(photos: list[str], size: int, output: Path) -> None:
     for title, numbers in table.items():
         print(f"{title:16}", *(f"{number:18.2f}" for number in numbers.values()))
     output.mkdir(parents=True, exist_ok=True)
-    (output / "sanity.png").write_bytes(plots.to_png(drawn(found, table, pictures), dpi=100))
+    (output / "sanity.png").write_bytes(plots.to_png(drawn(found, table, pictures), dpi=110))
     print(output / "sanity.png")
 
 
@@ -66,11 +72,14 @@ def with_random_top(model: keras.Model) -> keras.Model:
 
 
 def compared(maps: dict[str, np.ndarray]) -> dict[str, float]:
-    """Mean rank correlation, over the photos, of the changed maps with the first ones."""
+    """Mean rank correlation, over the photos, of the changed maps with the first ones.
+
+    An empty map has no ranks and is left out.
+    """
     first, *changes = maps
     return {
         change: float(
-            np.mean(
+            np.nanmean(
                 [
                     spearmanr(a, b, axis=None).statistic
                     for a, b in zip(maps[first], maps[change], strict=True)
@@ -89,7 +98,7 @@ def drawn(
     """The maps of the first photo, a row a change, with the mean correlation over all photos."""
     changes = list(next(iter(found.values())))
     figure = Figure(figsize=(1.75 * len(found), 2 * len(changes)), layout="constrained")
-    axes = figure.subplots(len(changes), len(found))
+    axes = figure.subplots(len(changes), len(found), squeeze=False)
     for column, (title, maps) in enumerate(found.items()):
         for row, change in enumerate(changes):
             photo = pictures[-1 if change == "another photo" else 0]
@@ -105,7 +114,7 @@ def drawn(
 
 def clipped(heat: np.ndarray) -> np.ndarray:
     """The map with its highest half per cent cut, so that single pixels do not set the scale."""
-    return np.clip(heat / np.percentile(heat, 99.5), 0, 1)
+    return np.clip(heat / max(np.percentile(heat, 99.5), 1e-12), 0, 1)
 
 
 if __name__ == "__main__":
@@ -115,6 +124,7 @@ if __name__ == "__main__":
         nargs="+",
         default=["coffee", "chelsea", "rocket", "astronaut", "china", "flower"],
     )
+    parser.add_argument("--methods", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--size", type=int, default=224, help="height and width of the input")
     parser.add_argument("--output", type=Path, default=Path("examples/output"))
     main(**vars(parser.parse_args()))

@@ -15,13 +15,16 @@ SMALL = {
     "any_model": ["--size", "64"],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
     "first_map": ["--size", "64"],
-    "five_methods": ["--size", "64", "--photos", "coffee"],
+    "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
-    "sanity": ["--size", "64", "--photos", "coffee", "chelsea"],
+    "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "why_a_not_b": ["--size", "64"],
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore::kerasviz.errors.KerasvizWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::kerasviz.errors.KerasvizWarning"),
+    pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning"),
+]
 
 
 def test_all_examples_are_tried() -> None:

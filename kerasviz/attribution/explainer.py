@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import importlib.metadata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -112,7 +112,8 @@ class Explainer(Wrapper):
         name: str | None = None,
     ) -> None:
         super().__init__(model, name=name)
-        self._settings = _Settings(_checked_address(model, layer), target, labels, normalize)
+        address, labels = _checked_address(model, layer), _checked_labels(labels)
+        self._settings = _Settings(address, target, labels, normalize)
         if self._settings.address is not None and not addresses.is_held(
             model, self._settings.address
         ):
@@ -406,6 +407,17 @@ class _Settings:
 
 def _checked_address(model: keras.Model, layer: Any) -> str | None:
     return None if layer is None else addresses.to_address(model, layer)
+
+
+def _checked_labels(labels: Any) -> Sequence[str] | None:
+    if labels is None:
+        return None
+    names = [] if isinstance(labels, str) or not isinstance(labels, Iterable) else list(labels)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TargetError(
+            f"`labels` must be a sequence of names, one per class. Received: {labels!r}."
+        )
+    return tuple(names)
 
 
 def no_dependence(what: str) -> MethodError:

@@ -236,18 +236,24 @@ def _only(slot: Slot, inputs: Any) -> Any:
 
 def _array(value: Any) -> Any:
     if keras.ops.is_tensor(value):
+        if not compiled.is_dense_number(value):
+            raise _not_numbers(value, getattr(value, "dtype", "unknown"))
         return value
     try:
         array = np.asarray(value)
-    except ValueError:
-        array = np.empty(0, dtype=object)
+    except Exception as error:
+        raise _not_numbers(value, "unknown") from error
     if array.dtype == object or array.dtype.kind in "USVMmc":
-        raise InputError(
-            "`inputs` must be numbers, all samples of one shape. "
-            f"Received: {type(value).__name__} of dtype {array.dtype}. "
-            "Resize the samples to one shape and stack them."
-        )
+        raise _not_numbers(value, array.dtype)
     return array
+
+
+def _not_numbers(value: Any, dtype: Any) -> InputError:
+    return InputError(
+        "`inputs` must be arrays of real numbers, all samples of one shape. "
+        f"Received: {type(value).__name__} of dtype {dtype}. "
+        "Resize the samples to one shape and stack them; move tensors of other libraries to NumPy."
+    )
 
 
 def _check(slot: Slot, array: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -65,13 +65,13 @@ class Target:
         raise NotImplementedError
 
     def __add__(self, other: Target) -> Target:
-        return Sum(((1.0, self), (1.0, other)))
+        return Sum(((1.0, self), (1.0, other))) if isinstance(other, Target) else NotImplemented
 
     def __sub__(self, other: Target) -> Target:
-        return Sum(((1.0, self), (-1.0, other)))
+        return Sum(((1.0, self), (-1.0, other))) if isinstance(other, Target) else NotImplemented
 
     def __mul__(self, factor: float) -> Target:
-        return Sum(((float(factor), self),))
+        return Sum(((float(factor), self),)) if isinstance(factor, (int, float)) else NotImplemented
 
     __rmul__ = __mul__
 
@@ -179,7 +179,8 @@ class Function(Target):
 
     @property
     def key(self) -> Any:
-        return ("function", self.function)
+        named = isinstance(self.function, Hashable)
+        return ("function", self.function if named else id(self.function))
 
     def feeds(self, labels: Sequence[str] | None, size: int) -> list[np.ndarray]:
         return []
@@ -472,7 +473,10 @@ def class_vector(target: Any) -> Any:
             f"Received: shape {tuple(target.shape)}. For positions use `kv.targets.Mask`."
         )
     if not ops.is_tensor(target):
-        return np.asarray(target).reshape(-1).astype("int32") if rank else target
+        array = np.asarray(target)
+        if array.dtype.kind == "f" and not (array == np.round(array)).all():
+            raise _unknown(target)
+        return array.reshape(-1).astype("int32") if rank else target
     return ops.cast(ops.reshape(target, (-1,)), "int32")
 
 

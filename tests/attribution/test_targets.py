@@ -149,6 +149,7 @@ def test_outputs_by_name_and_by_index() -> None:
         ("functional", {"a": 1, "b": 2}, "one output"),
         ("functional", lambda z: z, r"\(batch,\)"),
         ("functional", np.zeros((7, 2, 2)), "shape"),
+        ("functional", np.full(7, 0.5), "Received: "),
         ("multi_output", None, "which of the outputs"),
         ("multi_output", 1, "which of the outputs"),
         ("sigmoid_head", 2, "from 0 to 1"),
@@ -168,6 +169,18 @@ def test_labels_must_fit_the_head() -> None:
         kv.Saliency(case.model, labels=["a", "b"])(case.inputs, target="a")
     with pytest.raises(TargetError, match="no labels"):
         kv.Saliency(case.model)(case.inputs, target="a")
+
+
+@pytest.mark.parametrize("labels", [5, "abcd", [1, 2, 3, 4], []])
+def test_labels_must_be_names(labels: Any) -> None:
+    with pytest.raises(TargetError, match="sequence of names"):
+        kv.Saliency(build("functional").model, labels=labels)
+
+
+def test_targets_add_only_to_targets() -> None:
+    for wrong in (lambda: Class(0) + 1, lambda: Class(0) - 1, lambda: Class(0) * "a"):
+        with pytest.raises(TypeError):
+            wrong()
 
 
 def test_thousand_units_are_named_by_imagenet() -> None:

@@ -152,6 +152,13 @@ def unoptimized() -> Iterator[None]:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
 
 
+def is_dense_number(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of real numbers."""
+    if not isinstance(value, (tf.Tensor, tf.Variable)):
+        return False
+    return value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool
+
+
 def as_tensor(array: Any, dtype: str) -> Any:
     """An eager tensor of that dtype."""
     if tf.is_tensor(array):

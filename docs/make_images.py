@@ -1,0 +1,46 @@
+"""Run the examples and put their pictures, made small, into docs/images.
+
+    python docs/make_images.py [EXAMPLE...]
+
+Each picture becomes a JPEG file of at most 1200 pixels in width.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "images"
+WIDTH = 1200
+
+
+def main(names: list[str]) -> None:
+    """Run the named examples, or all."""
+    FOLDER.mkdir(exist_ok=True)
+    for script in sorted((ROOT / "examples").glob("*.py")):
+        if names and script.stem not in names:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([sys.executable, script, "--output", folder], check=True, cwd=ROOT)
+            for picture in sorted(Path(folder).glob("*.png")):
+                reduce(picture, FOLDER / f"{picture.stem}.jpg")
+
+
+def reduce(source: Path, goal: Path) -> None:
+    """A smaller copy."""
+    with Image.open(source) as image:
+        picture = image.convert("RGB")
+    if picture.width > WIDTH:
+        height = round(picture.height * WIDTH / picture.width)
+        picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
+    picture.save(goal, quality=86, subsampling=0, optimize=True, progressive=True)
+    print(f"{goal}: {goal.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
