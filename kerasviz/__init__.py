@@ -9,14 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import errors, plots, report, samples
+    from kerasviz import errors, plots, report, samples, targets
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
     from kerasviz.attribution.explanation import Explanation
     from kerasviz.attribution.grad_cam import GradCAM
     from kerasviz.attribution.guided_saliency import GuidedSaliency
     from kerasviz.attribution.saliency import Saliency
-    from kerasviz.probe import targets
     from kerasviz.probe.activations import Activations, activations, layers
 
 __version__ = "0.1.0"
@@ -37,7 +36,7 @@ _MODULES = {
     "plots": "kerasviz.plots",
     "report": "kerasviz.report",
     "samples": "kerasviz.samples",
-    "targets": "kerasviz.probe.targets",
+    "targets": "kerasviz.targets",
 }
 
 __all__ = [

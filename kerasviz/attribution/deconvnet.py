@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,14 @@ from kerasviz.attribution.explainer import no_dependence
 from kerasviz.attribution.saliency import Saliency
 from kerasviz.errors import AddressError, MethodError
 from kerasviz.probe import addresses
+from kerasviz.probe.backend import compiled
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.wrapper import Wrapper
 
 ops: Any = keras.ops
+
+
+NO_SWITCHES = "; no max pooling on the way: the map depends on the class only, not on the input"
 
 
 class DeconvNet(Saliency):
@@ -52,7 +57,7 @@ class DeconvNet(Saliency):
 
     def gradients(self, record: Run, score: Any, sources: Sequence[Any]) -> tuple[list[Any], str]:
         found, coverage = record.ruled_gradients(score, sources, "deconvolution")
-        return found, str(coverage)
+        return found, f"{coverage}{NO_SWITCHES if coverage.otherwise_linear else ''}"
 
     def reconstruct(
         self, images: Any, layer: Any, channel: int, position: Sequence[int] | None = None
@@ -74,9 +79,9 @@ class DeconvNet(Saliency):
             AddressError: The layer, channel or position does not exist.
             MethodError: The model has several inputs.
         """
-        address = addresses.to_address(self.model, layer)
-        key = (address, int(channel), None if position is None else tuple(map(int, position)))
-        return self._reconstruction.evaluate_on(key, images)["pictures"]
+        return self._reconstruction.pictures(
+            images, addresses.to_address(self.model, layer), channel, position
+        )
 
     @property
     def _reconstruction(self) -> _Reconstruction:
@@ -93,8 +98,23 @@ class _Holder:
 
 
 class _Reconstruction(Wrapper):
+    """One trace per layer; channel and position are fed."""
+
+    def pictures(
+        self, images: Any, address: str, channel: int, position: Sequence[int] | None
+    ) -> np.ndarray:
+        """Signed pictures of the shape of the images; see `DeconvNet.reconstruct`."""
+        batch = self.batch(images)
+        feeds = [_integers("channel", [channel]), _integers("position", position or [])]
+        trace = self.traced(
+            (address, position is not None), batch, [compiled.spec_of(feed) for feed in feeds]
+        )
+        _check_unit(address, trace.info, int(feeds[0][0]), position)
+        tensors = [compiled.as_tensor(feed, "int32") for feed in feeds]
+        return self.evaluate_trace(trace, batch, tensors)["pictures"]
+
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
-        address, channel, position = key
+        address, positioned = key
         if len(keras.tree.flatten(inputs)) > 1:
             raise MethodError(
                 "Expected a model with one input for a reconstruction. Received: several. "
@@ -103,27 +123,54 @@ class _Reconstruction(Wrapper):
         record = run(self.model, inputs, open_functions=True)
         call = record.find(address)
         source = keras.tree.flatten(record.inputs)[0]
-        kept = _kept(call.output, call.channel_axis, channel, position, address)
-        gradients, coverage = record.ruled_gradients(
+        kept = _kept(call.output, call.channel_axis, feeds[0], feeds[1] if positioned else None)
+        gradients, _ = record.ruled_gradients(
             call.output, [source], "deconvolution", seed=kept, required=False
         )
         if gradients[0] is None:
             raise no_dependence("the input")
-        return {"pictures": gradients[0]}, str(coverage)
+        sizes = list(call.output.shape)[1:]
+        return {"pictures": gradients[0]}, (sizes.pop(call.channel_axis - 1), tuple(sizes))
 
 
-def _kept(activation: Any, channel_axis: int, channel: int, position: Any, address: str) -> Any:
-    """The activation with everything but one channel's one position set to zero."""
-    channels = activation.shape[channel_axis]
-    if not 0 <= channel < (channels or channel + 1):
+def _integers(name: str, values: Sequence[int]) -> np.ndarray:
+    try:
+        return np.array([operator.index(value) for value in values], "int32")
+    except TypeError:
+        raise AddressError(f"`{name}` must hold whole numbers. Received: {values!r}.") from None
+
+
+def _check_unit(address: str, info: Any, channel: int, position: Sequence[int] | None) -> None:
+    """Refuse a channel or position that the layer does not have."""
+    channels, sizes = info
+    if channel < 0 or (channels is not None and channel >= channels):
         raise AddressError(
             f"`channel` must be from 0 to {channels - 1} for {address!r}. Received: {channel}."
         )
-    maps = ops.take(activation, channel, axis=channel_axis)
-    only = _at_maximum(maps) if position is None else _at(maps, position, address)
-    channel_only = ops.one_hot(channel, channels, dtype=activation.dtype)
-    shape = [channels if a == channel_axis else 1 for a in range(len(activation.shape))]
-    return activation * ops.expand_dims(only, channel_axis) * ops.reshape(channel_only, shape)
+    if position is None:
+        return
+    fits = len(position) == len(sizes) and all(
+        p >= 0 and (size is None or p < size) for p, size in zip(position, sizes, strict=True)
+    )
+    if not fits:
+        raise AddressError(
+            f"`position` must lie within {sizes} for {address!r}. Received: {tuple(position)}."
+        )
+
+
+def _kept(activation: Any, channel_axis: int, channel: Any, position: Any) -> Any:
+    """The activation with everything but one channel's one position set to zero."""
+    maps = ops.take(activation, channel[0], axis=channel_axis)
+    only = _at_maximum(maps) if position is None else _at(maps, position)
+    line = _line(ops.shape(activation)[channel_axis], channel[0], activation.dtype)
+    rank = len(activation.shape)
+    channel_only = ops.reshape(line, [-1 if a == channel_axis else 1 for a in range(rank)])
+    return activation * ops.expand_dims(only, channel_axis) * channel_only
+
+
+def _line(size: Any, place: Any, dtype: Any) -> Any:
+    """1 at one place of a line, 0 elsewhere."""
+    return ops.cast(ops.arange(size) == place, dtype)
 
 
 def _at_maximum(maps: Any) -> Any:
@@ -133,18 +180,10 @@ def _at_maximum(maps: Any) -> Any:
     return ops.reshape(only, ops.shape(maps))
 
 
-def _at(maps: Any, position: Sequence[int], address: str) -> Any:
-    sizes = tuple(maps.shape[1:])
-    fits = len(position) == len(sizes) and all(
-        size is None or 0 <= p < size for p, size in zip(position, sizes, strict=True)
-    )
-    if not fits:
-        raise AddressError(
-            f"`position` must lie within {sizes} for {address!r}. Received: {tuple(position)}."
-        )
-    only = ops.ones_like(maps)
-    for axis, (place, size) in enumerate(zip(position, sizes, strict=True), start=1):
-        size = ops.shape(maps)[axis] if size is None else size
-        line = ops.cast(ops.arange(size) == place, maps.dtype)
-        only = only * ops.reshape(line, [-1 if a == axis else 1 for a in range(len(maps.shape))])
+def _at(maps: Any, position: Any) -> Any:
+    """1 at one position of every sample, 0 elsewhere."""
+    only, rank = ops.ones_like(maps), len(maps.shape)
+    for axis in range(1, rank):
+        line = _line(ops.shape(maps)[axis], position[axis - 1], maps.dtype)
+        only = only * ops.reshape(line, [-1 if a == axis else 1 for a in range(rank)])
     return only

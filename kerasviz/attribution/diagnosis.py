@@ -87,7 +87,7 @@ def _cause(
     if not np.isfinite(found[f"total/{name}"][sample]):
         return _not_finite(model)
     if low == high and low != 0:
-        return _constant(found, name, sample)
+        return "constant: every position counts the same; choose an earlier layer"
     return _zero(found, name, score_kind, sample)
 
 
@@ -108,12 +108,6 @@ def _not_finite(model: keras.Model) -> str:
 def _signal(found: Mapping[str, np.ndarray], signal: str, name: str, sample: int) -> float | None:
     values = found.get(f"signal/{signal}/{name}")
     return None if values is None else float(values[sample])
-
-
-def _constant(found: Mapping[str, np.ndarray], name: str, sample: int) -> str:
-    if _signal(found, "positions", name, sample) == 1:
-        return "constant: the layer has a single position; choose an earlier layer"
-    return "constant: every position counts the same; choose an earlier layer"
 
 
 def _zero(found: Mapping[str, np.ndarray], name: str, score_kind: str, sample: int) -> str:

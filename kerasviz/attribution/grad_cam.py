@@ -47,6 +47,7 @@ class ActivationMap(Explainer):
     @property
     def parameters(self) -> dict[str, Any]:
         own = {"resolution": self._resolution, "rectify": self._rectify}
+        own["signed"] = not self._rectify
         return super().parameters | own
 
     def find_sites(self, record: Run, score: Score) -> tuple[dict[str, Site], list[Any]]:

@@ -83,7 +83,8 @@ class Saliency(Explainer):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return super().parameters | {"reduction": self._reduction}
+        own = {"reduction": self._reduction, "signed": self._reduction is None}
+        return super().parameters | own
 
     def gradients(self, record: Run, score: Any, sources: Sequence[Any]) -> tuple[list[Any], str]:
         """Gradients of the score by each source, and the coverage of the rule used."""

@@ -22,14 +22,14 @@ def blank_reason(heatmap: np.ndarray) -> str:
 def color_limit(heatmap: np.ndarray) -> float:
     """The share of the peak at which colours saturate.
 
-    1.0, except for maps with a few pixels far above all others (as input gradients have): there
-    the 99.5th percentile of the magnitudes, so that the rest is visible.
+    1.0, except for maps with a few pixels above all others (as input gradients have): there the
+    99.5th percentile of the magnitudes, so that the rest is visible.
     """
     magnitudes = np.abs(np.asarray(heatmap, dtype=np.float64))
     if not magnitudes.size:
         return 1.0
     limit = float(np.percentile(magnitudes, PERCENTILE))
-    return limit if 0.0 < limit < magnitudes.max() / 2 else 1.0
+    return limit if 0.0 < limit < magnitudes.max() * 0.9 else 1.0
 
 
 def number(value: float) -> str:

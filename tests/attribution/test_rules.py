@@ -137,6 +137,20 @@ def test_the_rule_is_taken_off_the_graph_again() -> None:
             op.get_attr("_gradient_op_type")
 
 
+def test_deconvnet_says_when_it_cannot_see_the_input() -> None:
+    def coverage(*middle: layers.Layer) -> str:
+        image = keras.Input((8, 8, 2))
+        x = layers.BatchNormalization()(layers.Conv2D(3, 3, activation="relu")(image))
+        for layer in middle:
+            x = layer(x)
+        model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+        return kv.DeconvNet(model).explain(np.ones((1, 8, 8, 2))).coverage
+
+    assert "not on the input" in coverage(layers.AveragePooling2D(2))
+    assert "not on the input" not in coverage(layers.MaxPooling2D(2))
+    assert "not on the input" not in coverage(layers.Activation("tanh"))
+
+
 # The explicit reconstruction of one activation.
 
 
@@ -164,6 +178,17 @@ def test_reconstruction_of_a_given_activation() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_reconstructions_of_one_layer_share_a_trace() -> None:
+    model, stages = deconvnet_model()
+    images = np.random.default_rng(7).normal(size=(2, 8, 10, 3)).astype("float32")
+    deconvnet_of = kv.DeconvNet(model)
+    for channel in range(5):
+        found = deconvnet_of.reconstruct(images, "conv_2", channel, (2, channel))
+        expected = [deconvnet.reconstruct(i, stages, (2, channel, channel)) for i in images]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert deconvnet_of._reconstruction.num_traces == 1
+
+
 def test_reconstruction_keeps_the_strongest_of_the_channel() -> None:
     model, stages = deconvnet_model()
     image = np.random.default_rng(6).normal(size=(8, 10, 3)).astype("float32")
@@ -181,6 +206,7 @@ def test_reconstruction_keeps_the_strongest_of_the_channel() -> None:
         ({"layer": "conv_2", "channel": 5}, "from 0 to 4"),
         ({"layer": "conv_2", "channel": 0, "position": (4, 0)}, "within"),
         ({"layer": "conv_2", "channel": 0, "position": (1,)}, "within"),
+        ({"layer": "conv_2", "channel": "x"}, "whole numbers"),
     ],
 )
 def test_reconstruction_refuses_what_is_not_there(wrong: dict, message: str) -> None:

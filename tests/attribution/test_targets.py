@@ -11,7 +11,7 @@ from tf_keras_vis.utils.scores import BinaryScore, CategoricalScore
 
 import kerasviz as kv
 from kerasviz.errors import TargetError
-from kerasviz.probe.targets import Class, Mask
+from kerasviz.targets import Class, Mask
 from tests.conftest import build
 from tests.models import KINDS, Case
 from tests.reference import scores as reference

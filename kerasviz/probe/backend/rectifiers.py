@@ -23,6 +23,38 @@ Rule = Literal["guided", "deconvolution"]
 NATIVE = {"Relu", "Relu6", "LeakyRelu"}
 FUNCTION_ATTRIBUTES = ("f", "body", "then_branch", "else_branch", "branches")
 SMOOTH = ("Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Erf", "Softsign")
+LINEAR = {
+    "AddV2",
+    "Add",
+    "AddN",
+    "Sub",
+    "Neg",
+    "BiasAdd",
+    "Conv2D",
+    "Conv3D",
+    "DepthwiseConv2dNative",
+    "AvgPool",
+    "AvgPool3D",
+    "Mean",
+    "Sum",
+    "Reshape",
+    "Squeeze",
+    "ExpandDims",
+    "Transpose",
+    "Identity",
+    "Cast",
+    "Pad",
+    "PadV2",
+    "MirrorPad",
+    "ConcatV2",
+    "Pack",
+    "StridedSlice",
+    "Slice",
+    "GatherV2",
+    "GatherNd",
+    "BroadcastTo",
+}
+PRODUCTS = {"MatMul", "BatchMatMulV2", "Mul", "RealDiv"}
 _found = threading.local()
 
 
@@ -34,11 +66,13 @@ class Coverage:
         rewritten: Rectifiers whose gradient was computed by the rule.
         total: Rectifiers on a path from the explained score to the input.
         left_alone: Other nonlinearities on those paths, as (name, count).
+        otherwise_linear: Whether everything else on those paths is linear in the input.
     """
 
     rewritten: int
     total: int
     left_alone: tuple[tuple[str, int], ...] = ()
+    otherwise_linear: bool = False
 
     def __str__(self) -> str:
         others = ", ".join(f"{count} {name}" for name, count in self.left_alone)
@@ -79,7 +113,19 @@ def gradients(
             "`tf.custom_gradient` or rematerialization. Use `kv.Saliency`, which needs no rule."
         )
     reached = sum(rectifier.op.name in asked for rectifier in counted)
-    return result, Coverage(reached, len(counted), _left_alone(between))
+    ruled = {rectifier.op.name for rectifier in found}
+    linear = _is_linear([op for op in between if op.name not in ruled], xs)
+    return result, Coverage(reached, len(counted), _left_alone(between), linear)
+
+
+def _is_linear(operations: Sequence[Any], xs: Sequence[Any]) -> bool:
+    """Whether all these ops are known to be linear in what comes from `xs`."""
+    below = graph.Below(xs)
+    return all(
+        op.type in LINEAR
+        or (op.type in PRODUCTS and sum(tensor in below for tensor in op.inputs) == 1)
+        for op in operations
+    )
 
 
 def _left_alone(between: Sequence[Any]) -> tuple[tuple[str, int], ...]:
