@@ -246,6 +246,31 @@ def test_an_exported_explainer_serves_the_same_maps(
     same(explainer(case.inputs), keras.tree.map_structure(np.asarray, served), case)
 
 
+def test_threads_may_share_an_explainer() -> None:
+    import threading
+
+    import tensorflow as tf
+
+    case = build("gap_functional")
+    options = tf.config.optimizer.get_experimental_options()
+    calls = keras.Layer.__call__
+    cams = [kv.GradCAM(case.model) for _ in range(3)]
+    expected = kv.GradCAM(case.model)(case.inputs)
+    found: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda cam=cam: found.append(cam(case.inputs))) for cam in cams * 3
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 9
+    for maps in found:
+        np.testing.assert_allclose(maps, expected, **TIGHT)
+    assert tf.config.optimizer.get_experimental_options() == options
+    assert keras.Layer.__call__ is calls
+
+
 def test_a_thousand_calls_of_changing_size_hold_one_trace() -> None:
     case = build("gap_functional")
     cam = kv.GradCAM(case.model)

@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasviz.errors import KerasvizError, RewriteError
 
 LIMIT = 16
+_lock = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,14 +143,27 @@ def unoptimized() -> Iterator[None]:
     """Within this context TensorFlow runs new functions without optimizing their graphs.
 
     Optimizing takes longer than running once; a function that runs a second time is optimized
-    then. The setting is put back as it was.
+    then. The setting is put back as it was when the last thread leaves.
     """
-    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    _switch_optimizer(1)
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+        _switch_optimizer(-1)
+
+
+_unoptimized = {"threads": 0, "before": False}
+
+
+def _switch_optimizer(step: int) -> None:
+    options = tf.config.optimizer
+    with _lock:
+        if not _unoptimized["threads"]:
+            before = options.get_experimental_options().get("disable_meta_optimizer", False)
+            _unoptimized["before"] = before
+        _unoptimized["threads"] += step
+        off = _unoptimized["threads"] > 0 or _unoptimized["before"]
+        options.set_experimental_options({"disable_meta_optimizer": off})
 
 
 def is_dense_number(value: Any) -> bool:
@@ -184,7 +198,6 @@ _FUNCTION = type(tf.function(lambda: None))
 _inlining = threading.local()
 _original_call: Any = None
 _users = 0
-_lock = threading.Lock()
 
 
 @contextlib.contextmanager
