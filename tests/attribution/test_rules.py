@@ -58,6 +58,67 @@ def test_a_model_without_relu_is_refused(explainer: type) -> None:
         explainer(model)(np.ones((1, 6, 6, 2)))
 
 
+HAND_WRITTEN = {
+    "where above": lambda x: keras.ops.where(x > 0, x, 0.0),
+    "where below": lambda x: keras.ops.where(x < 0, 0.0, x),
+    "where zero first": lambda x: tf.where(tf.less(0.0, x), x, 0.0),
+    "mask": lambda x: x * keras.ops.cast(x > 0, x.dtype),
+    "mask swapped": lambda x: x * tf.cast(tf.less(0.0, x), x.dtype),
+    "clip": lambda x: keras.ops.clip(x, 0.0, 1e6),
+}
+LEAKY = {
+    "where above": lambda x: keras.ops.where(x > 0, x, 0.2 * x),
+    "where below": lambda x: keras.ops.where(x < 0, 0.2 * x, x),
+    "maximum": lambda x: keras.ops.maximum(x, 0.2 * x),
+    "two halves": lambda x: keras.ops.relu(x) - 0.2 * keras.ops.relu(-x),
+}
+
+
+class Applied(layers.Layer):
+    """A function as a layer."""
+
+    def __init__(self, function: object) -> None:
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.function(inputs)
+
+
+def rectified_twice(rectify: object) -> keras.Model:
+    image = keras.Input((6, 6, 2))
+    x = image
+    for seed in (1, 2):
+        start = keras.initializers.GlorotUniform(seed)
+        x = layers.Conv2D(4, 3, padding="same", kernel_initializer=start)(x)
+        x = Applied(rectify)(x)
+    start = keras.initializers.GlorotUniform(3)
+    pooled = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(3, kernel_initializer=start)(pooled))
+
+
+@pytest.mark.parametrize("explainer", [kv.GuidedSaliency, kv.DeconvNet])
+@pytest.mark.parametrize(
+    ("rectify", "same_as"),
+    [(f, tf.nn.relu) for f in HAND_WRITTEN.values()]
+    + [(f, lambda x: tf.nn.leaky_relu(x, 0.2)) for f in LEAKY.values()],
+    ids=[*HAND_WRITTEN, *(f"leaky {name}" for name in LEAKY)],
+)
+def test_rectifiers_written_by_hand(rectify: object, same_as: object, explainer: type) -> None:
+    images = np.random.default_rng(3).normal(size=(2, 6, 6, 2))
+    settings = {"reduction": None, "normalize": False}
+    why = explainer(rectified_twice(rectify), **settings).explain(images, target=1)
+    expected = explainer(rectified_twice(same_as), **settings)(images, target=1)
+    assert why.coverage.startswith("rewrote 2 of 2 ReLU")
+    np.testing.assert_allclose(why.maps, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_not_recognized_is_said() -> None:
+    model = rectified_twice(lambda x: (keras.ops.relu(x) + 0 * x + keras.ops.abs(x)) / 2)
+    why = kv.GuidedSaliency(model).explain(np.ones((1, 6, 6, 2)))
+    assert why.coverage == "rewrote 2 of 2 ReLU; left alone: 2 Abs"
+
+
 class HiddenRelu(layers.Layer):
     """A ReLU behind a custom gradient."""
 

@@ -55,6 +55,9 @@ LINEAR = {
     "BroadcastTo",
 }
 PRODUCTS = {"MatMul", "BatchMatMulV2", "Mul", "RealDiv"}
+COMPARISONS = {">": ("Greater", "GreaterEqual"), "<": ("Less", "LessEqual")}
+ABOVE, BELOW = (">", "<"), ("<", ">")
+PIECEWISE = ("Maximum", "Minimum", "SelectV2", "Select", "Abs", "Sign", "ClipByValue")
 _found = threading.local()
 
 
@@ -114,8 +117,9 @@ def gradients(
         )
     reached = sum(rectifier.op.name in asked for rectifier in counted)
     ruled = {rectifier.op.name for rectifier in found}
-    linear = _is_linear([op for op in between if op.name not in ruled], xs)
-    return result, Coverage(reached, len(counted), _left_alone(between), linear)
+    others = [op for op in between if op.name not in ruled]
+    linear = _is_linear(others, xs)
+    return result, Coverage(reached, len(counted), _left_alone(others), linear)
 
 
 def _is_linear(operations: Sequence[Any], xs: Sequence[Any]) -> bool:
@@ -128,9 +132,10 @@ def _is_linear(operations: Sequence[Any], xs: Sequence[Any]) -> bool:
     )
 
 
-def _left_alone(between: Sequence[Any]) -> tuple[tuple[str, int], ...]:
-    kinds = [op.type for op in between if op.type in SMOOTH]
-    return tuple((kind, kinds.count(kind)) for kind in SMOOTH if kind in kinds)
+def _left_alone(others: Sequence[Any]) -> tuple[tuple[str, int], ...]:
+    """Nonlinearities that are no rectifiers, or none that is recognized."""
+    kinds = [op.type for op in others]
+    return tuple((k, kinds.count(k)) for k in SMOOTH + PIECEWISE if k in kinds)
 
 
 def find(between: Sequence[Any]) -> list[Rectifier]:
@@ -206,19 +211,38 @@ def _maximum(op: Any) -> Rectifier | None:
 
 
 def _select(op: Any) -> Rectifier | None:
-    """where(x > t, x, 0)."""
-    condition, x, other = op.inputs
-    if condition.op.type not in ("Greater", "GreaterEqual") or not _is_zero(other):
-        return None
-    return Rectifier(op, "Select", 1) if _same(condition.op.inputs[0], x) else None
+    """where(x > t, x, 0), where(x < t, 0, x), and the same with αx in the place of 0."""
+    condition, upper, lower = op.inputs
+    if _tells(condition, upper, ABOVE) and _is_zero(lower):
+        return Rectifier(op, "Select", 1)
+    if _tells(condition, lower, BELOW) and _is_zero(upper):
+        return Rectifier(op, "Select", 2)
+    if _tells(condition, upper, ABOVE) and _is_multiple(lower, upper):
+        return Rectifier(op, "LeakySelect", 1)
+    if _tells(condition, lower, BELOW) and _is_multiple(upper, lower):
+        return Rectifier(op, "LeakySelect", 2)
+    return None
+
+
+def _tells(condition: Any, x: Any, side: tuple[str, str]) -> bool:
+    """Whether a condition says that x lies above (or below) a threshold."""
+    plain, swapped = (COMPARISONS[which] for which in (side[0], side[1]))
+    test = _skip_identity(condition).op
+    return (test.type in plain and _same(test.inputs[0], x)) or (
+        test.type in swapped and _same(test.inputs[1], x)
+    )
+
+
+def _is_multiple(tensor: Any, x: Any) -> bool:
+    op = _skip_identity(tensor).op
+    return op.type == "Mul" and any(_same(part, x) for part in op.inputs)
 
 
 def _masked_product(op: Any) -> Rectifier | None:
     """x · cast(x > t)."""
     for index, other in ((0, 1), (1, 0)):
         x, mask = op.inputs[index], op.inputs[other].op
-        test = mask.inputs[0].op if mask.type == "Cast" else mask
-        if test.type in ("Greater", "GreaterEqual") and _same(test.inputs[0], x):
+        if mask.type == "Cast" and _tells(mask.inputs[0], x, ABOVE):
             return Rectifier(op, "MaskedProduct", index)
     return None
 
@@ -318,7 +342,8 @@ def _holds(name: str, library: dict[str, Any], seen: frozenset[str] = frozenset(
     if name not in library or name in seen:
         return False
     for node in library[name].node_def:
-        if node.op in NATIVE:
+        may_rectify = node.op == "Maximum" and tf.as_dtype(node.attr["T"].type).is_floating
+        if node.op in NATIVE or may_rectify:
             return True
         called = [node.attr[a].func.name for a in FUNCTION_ATTRIBUTES if a in node.attr]
         if any(_holds(n, library, seen | {name}) for n in called):
@@ -362,6 +387,9 @@ def _deconvolution(op: Any, upstream: Any) -> list[Any]:
     rectifier = _asked(op)
     if rectifier.spelling == "LeakyRelu":
         return [tf.nn.leaky_relu(upstream, op.get_attr("alpha"))]
+    if rectifier.spelling == "LeakySelect":
+        pair = [tf.nn.relu(upstream), tf.minimum(upstream, 0)]
+        return [None, *(pair if rectifier.operand == 1 else pair[::-1])]
     if rectifier.spelling in ("LeakyMaximum", "TwoSided"):
         return _leaking(rectifier, tf.nn.relu(upstream), tf.minimum(upstream, 0))
     return _spread(rectifier, tf.nn.relu(upstream))
@@ -401,7 +429,12 @@ _DERIVATIVES: dict[str, Callable[[Rectifier, Any], Any]] = {
     ),
     "Maximum": lambda r, g: _masked(r.op.outputs[0] > 0, g),
     "Cap": lambda r, g: _masked(r.op.inputs[r.operand] <= r.op.inputs[1 - r.operand], g),
-    "Select": lambda r, g: _masked(r.op.inputs[0], g),
+    "Select": lambda r, g: _masked(r.op.inputs[0] == (r.operand == 1), g),
+    "LeakySelect": lambda r, g: [
+        None,
+        _masked(r.op.inputs[0], g),
+        _masked(tf.logical_not(r.op.inputs[0]), g),
+    ],
     "MaskedProduct": lambda r, g: g * r.op.inputs[1 - r.operand],
     "LeakyMaximum": _leaky_maximum,
     "TwoSided": lambda r, g: [g, -g if r.op.type == "Sub" else g],
