@@ -13,11 +13,15 @@ from kerasviz.errors import InputError
 from kerasviz.probe.backend import compiled
 
 Shape = tuple[int | None, ...]
+UNKNOWN = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """One input tensor of a model: its name, shape with an open batch axis, and dtype."""
+    """One input tensor of a model: its name, shape with an open batch axis, and dtype.
+
+    The dtype is `UNKNOWN` for a model that was built by a call: it takes what it is given.
+    """
 
     name: str
     shape: Shape
@@ -67,7 +71,8 @@ def _from_tensors(model: keras.Model) -> Declared:
     structure = getattr(model, "input", None)
     structure = model.inputs if structure is None else structure
     flat = keras.tree.flatten(structure)
-    names = sorted(structure) if isinstance(structure, Mapping) else [t.name for t in flat]
+    by_key = isinstance(structure, Mapping) and len(structure) == len(flat)
+    names = sorted(structure) if by_key else [t.name for t in flat]
     dtypes = [keras.backend.standardize_dtype(t.dtype) for t in flat]
     if len(flat) == 1 and isinstance(structure, (list, tuple)):
         structure = structure[0]
@@ -85,8 +90,7 @@ def _from_build(model: keras.Model) -> Declared | None:
     if shape is None:
         return None
     paths, structure = _shapes(shape, "input")
-    dtype = keras.config.floatx()
-    return Declared(structure, tuple(Slot(name, (None, *s[1:]), dtype) for name, s in paths))
+    return Declared(structure, tuple(Slot(name, (None, *s[1:]), UNKNOWN) for name, s in paths))
 
 
 def _shapes(shape: Any, name: str) -> tuple[list[tuple[str, Shape]], Any]:
@@ -106,7 +110,7 @@ def placeholders(model: keras.Model) -> Any:
     taken = declared(model)
     if taken is None:
         return None
-    specs = [compiled.spec(slot.shape, slot.dtype) for slot in taken.slots]
+    specs = [compiled.spec(slot.shape, slot.dtype or keras.config.floatx()) for slot in taken.slots]
     return keras.tree.pack_sequence_as(taken.structure, specs)
 
 
@@ -139,7 +143,6 @@ def batch(taken: Declared | None, inputs: Any, finite: bool = True) -> Batch:
         InputError: Wrong structure, rank, size, channels or dtype; no samples; NaN or infinity.
     """
     arrays = _matched(taken, inputs)
-    form_known = taken is not None
     if taken is None:
         taken = _undeclared(inputs, arrays)
     for slot, array in zip(taken.slots, arrays, strict=True):
@@ -152,7 +155,10 @@ def batch(taken: Declared | None, inputs: Any, finite: bool = True) -> Batch:
             f"All inputs must have the same number of samples. Received: {sizes}. "
             "Give every input one row per sample."
         )
-    dtypes = tuple(slot.dtype if form_known else _sensible(slot.dtype) for slot in taken.slots)
+    dtypes = tuple(
+        slot.dtype or _sensible(keras.backend.standardize_dtype(array.dtype))
+        for slot, array in zip(taken.slots, arrays, strict=True)
+    )
     shapes = tuple((None, *array.shape[1:]) for array in arrays)
     return Batch(
         [compiled.as_tensor(a, dtype) for a, dtype in zip(arrays, dtypes, strict=True)],
@@ -165,13 +171,11 @@ def batch(taken: Declared | None, inputs: Any, finite: bool = True) -> Batch:
 def _undeclared(inputs: Any, arrays: Sequence[Any]) -> Declared:
     structure = keras.tree.map_structure(lambda _: 0, inputs)
     names = input_names(None, structure, len(arrays))
-    return Declared(
-        structure,
-        tuple(
-            Slot(name, (None,) * len(a.shape), keras.backend.standardize_dtype(a.dtype))
-            for name, a in zip(names, arrays, strict=True)
-        ),
-    )
+    slots = [
+        Slot(name, (None,) * len(array.shape), UNKNOWN)
+        for name, array in zip(names, arrays, strict=True)
+    ]
+    return Declared(structure, tuple(slots))
 
 
 def spoilt_samples(batch: Batch) -> np.ndarray:
@@ -187,7 +191,7 @@ def spoilt_samples(batch: Batch) -> np.ndarray:
 
 def input_names(taken: Declared | None, structure: Any, count: int) -> list[str]:
     """A name per input tensor: dict keys, the names the model declares, or "input_0", …"""
-    if isinstance(structure, Mapping):
+    if isinstance(structure, Mapping) and len(structure) == count:
         return sorted(structure)
     if taken is not None:
         return taken.names

@@ -75,7 +75,7 @@ class Wrapper(keras.Model):
         if self._taken is None:
             return None
         shapes = tuple(slot.shape for slot in self._taken.slots)
-        dtypes = tuple(slot.dtype for slot in self._taken.slots)
+        dtypes = tuple(slot.dtype or keras.config.floatx() for slot in self._taken.slots)
         form = compiled.Form(self._taken.structure, shapes, dtypes)
         return self._compiled.trace(key, form, feeds, None).info
 

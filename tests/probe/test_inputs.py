@@ -98,3 +98,24 @@ def test_lists_and_dicts_of_several_inputs_are_the_same() -> None:
     by_name = explainer(dict(zip(("color", "depth"), case.inputs, strict=True)))
     for name, maps in explainer(case.inputs).items():
         np.testing.assert_array_equal(maps, by_name[name])
+
+
+def test_a_subclassed_model_of_tokens_keeps_its_integers() -> None:
+    import keras
+
+    class Tokens(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = keras.layers.Embedding(10, 4, name="embedding")
+            self.conv = keras.layers.Conv1D(3, 3, padding="same", activation="relu", name="conv")
+            self.head = keras.layers.Dense(2, name="head")
+
+        def call(self, inputs: Any) -> Any:
+            x = self.conv(tf.gather(self.embedding.embeddings, inputs))
+            return self.head(keras.ops.mean(x, axis=1))
+
+    model = Tokens()
+    model.embedding.build((None, 6))
+    words = np.arange(12).reshape(2, 6) % 10
+    model(words)
+    assert kv.GradCAM(model, layer="conv", target=1)(words).shape == (2, 6)

@@ -32,7 +32,7 @@ class Head:
     @property
     def is_binary(self) -> bool:
         """One sigmoid unit, which stands for two classes."""
-        return self.squashing == "sigmoid" and self.units == 1
+        return self.squashing == "sigmoid" and tuple(self.linear.shape[1:]) == (1,)
 
 
 def head(output: Any) -> Head:
