@@ -148,7 +148,10 @@ def _own_tensor(output: Any, args: Any) -> Any:
     if any(output is arg for arg in args) and keras.ops.is_tensor(output):
         from kerasviz.probe.backend import graph
 
-        return graph.identity(output)
+        own, mask = graph.identity(output), getattr(output, "_keras_mask", None)
+        if mask is not None:
+            own._keras_mask = mask
+        return own
     return output
 
 
