@@ -89,3 +89,22 @@ def test_threads_do_not_hear_each_other() -> None:
     for number, array in found.items():
         np.testing.assert_allclose(array, expected[number % 2], rtol=1e-5)
     assert len(found) == 4
+
+
+def test_a_layer_that_hands_its_input_on_keeps_the_mask() -> None:
+    class Masked(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = keras.layers.Embedding(9, 4, mask_zero=True, name="embedding")
+            self.dropout = keras.layers.Dropout(0.5)
+            self.lstm = keras.layers.LSTM(3)
+            self.head = keras.layers.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            return self.head(self.lstm(self.dropout(self.embedding(inputs))))
+
+    model, words = Masked(), np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0]])
+    expected = np.asarray(model(words))[:, 1]
+    why = kv.Saliency(model, layer="embedding").explain(words, target=1)
+    np.testing.assert_allclose(why.scores, expected, atol=1e-6)
+    assert not why.maps[words == 0].any()
