@@ -209,12 +209,16 @@ def saver_name(graph) -> str:
     return node.attr["f"].func.name
 
 
+def serving_function(graph):
+    """A function of the model itself: neither the saver's saving nor its restoring one."""
+    of_saver = ("save", "restore")
+    functions = graph.graph_def.library.function
+    return next(f for f in functions if not any(word in f.signature.name for word in of_saver))
+
+
 def call_from_a_function(graph) -> None:
     """The serving function calls the saver's function by a node of its own."""
-    function = next(
-        f for f in graph.graph_def.library.function if "restore" not in f.signature.name
-    )
-    node = function.node_def.add(name="sneaky", op="StatefulPartitionedCall")
+    node = serving_function(graph).node_def.add(name="sneaky", op="StatefulPartitionedCall")
     node.attr["f"].func.name = saver_name(graph)
 
 
@@ -227,7 +231,7 @@ def name_as_an_object(graph) -> None:
 def name_as_a_gradient(graph) -> None:
     """The saver's function poses as the gradient of another one."""
     gradient = graph.graph_def.library.gradient.add()
-    gradient.function_name = graph.graph_def.library.function[0].signature.name
+    gradient.function_name = serving_function(graph).signature.name
     gradient.gradient_func = saver_name(graph)
 
 
