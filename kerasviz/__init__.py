@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasviz import errors, plots, report, samples, targets
+    from kerasviz.features import images, objectives, transforms
+    from kerasviz.features.activation_maximization import ActivationMaximization
+    from kerasviz.features.visualization import Visualization
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
     from kerasviz.attribution.explanation import Explanation
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MEMBERS = {
+    "ActivationMaximization": "kerasviz.features.activation_maximization",
     "Activations": "kerasviz.probe.activations",
     "CAM": "kerasviz.attribution.cam",
     "DeconvNet": "kerasviz.attribution.deconvnet",
@@ -28,32 +32,41 @@ _MEMBERS = {
     "GradCAM": "kerasviz.attribution.grad_cam",
     "GuidedSaliency": "kerasviz.attribution.guided_saliency",
     "Saliency": "kerasviz.attribution.saliency",
+    "Visualization": "kerasviz.features.visualization",
     "activations": "kerasviz.probe.activations",
     "layers": "kerasviz.probe.activations",
 }
 _MODULES = {
     "errors": "kerasviz.errors",
+    "images": "kerasviz.features.images",
+    "objectives": "kerasviz.features.objectives",
     "plots": "kerasviz.plots",
     "report": "kerasviz.report",
     "samples": "kerasviz.samples",
     "targets": "kerasviz.targets",
+    "transforms": "kerasviz.features.transforms",
 }
 
 __all__ = [
     "CAM",
+    "ActivationMaximization",
     "Activations",
     "DeconvNet",
     "Explanation",
     "GradCAM",
     "GuidedSaliency",
     "Saliency",
+    "Visualization",
     "activations",
     "errors",
+    "images",
     "layers",
+    "objectives",
     "plots",
     "report",
     "samples",
     "targets",
+    "transforms",
 ]
 
 

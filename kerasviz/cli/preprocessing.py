@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from kerasviz.cli.models import APPLICATIONS, SAMPLES, application_module
 from kerasviz.errors import InputError
+from kerasviz.probe import scaling
 
 Pixels: TypeAlias = NDArray[np.float32]
 
@@ -23,9 +23,6 @@ _RANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "-1..1": lambda pixels: pixels / 127.5 - 1.0,
     "0..255": lambda pixels: pixels,
 }
-_PREFIX = "keras.applications."
-_PASSED_BY = ("InputLayer", "Resizing", "CenterCrop", "ZeroPadding2D", "Resize", "Identity", "Cast")
-_ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "GetItem")
 
 
 @dataclass(frozen=True)
@@ -64,21 +61,16 @@ def parse_preprocessing(name: str) -> Preprocessing:
     """
     if name in _RANGES:
         return Preprocessing(name, "as asked for", False, _RANGES[name])
-    known = _application_modules()
+    known = scaling.application_modules()
     if name in known:
         module = importlib.import_module(name)
         return Preprocessing(name, "as asked for", False, _of_application(module.preprocess_input))
     closest = difflib.get_close_matches(name, [*_RANGES, *known], n=1, cutoff=0.5)
     hint = f" Closest: {closest[0]}." if closest else ""
     raise InputError(
-        f"`--preprocess` must be 0..1, -1..1, 0..255, or a module such as {_PREFIX}resnet50. "
+        f"`--preprocess` must be 0..1, -1..1, 0..255, or a module such as {scaling.PREFIX}resnet50. "
         f"Received: {name!r}.{hint}"
     )
-
-
-def _application_modules() -> list[str]:
-    names = (module.name for module in pkgutil.iter_modules(keras.applications.__path__))
-    return [f"{_PREFIX}{name}" for name in names if name != "imagenet_utils"]
 
 
 def _of_application(function: Callable[..., Any]) -> Callable[[Pixels], Any]:
@@ -106,7 +98,7 @@ def choose_preprocessing(spec: str, model: keras.Model) -> Preprocessing:
     """
     if spec.startswith(APPLICATIONS):
         module = application_module(spec)
-        name = f"{_PREFIX}{module.__name__.rpartition('.')[2]}"
+        name = f"{scaling.PREFIX}{module.__name__.rpartition('.')[2]}"
         function = _of_application(module.preprocess_input)
         return Preprocessing(name, "the model's own", False, function)
     if spec.startswith(SAMPLES):
@@ -121,26 +113,8 @@ def _of_sample(pixels: Pixels) -> Any:
 
 
 def _of_first_layer(model: keras.Model) -> Preprocessing:
-    layer = next(_first_layers(model), None)
-    if layer is not None and _scales_pixels(layer):
-        reason = f"the model begins with its own scaling, {layer.name!r}"
+    layer = scaling.own_scaling(model)
+    if layer is not None:
+        reason = f"the model begins with its own scaling, {layer!r}"
         return Preprocessing("0..255", reason, False, _RANGES["0..255"])
     return Preprocessing("0..1", "assumed, as nothing in the model says", True, _RANGES["0..1"])
-
-
-def _first_layers(model: keras.Model) -> Iterator[Any]:
-    """Yield the layers and operations of a model in order, those of nested models in place."""
-    for layer in getattr(model, "operations", model.layers):
-        if isinstance(layer, keras.Model):
-            yield from _first_layers(layer)
-        elif not (type(layer).__name__ in _PASSED_BY or type(layer).__name__.startswith("Random")):
-            yield layer
-
-
-def _scales_pixels(layer: Any) -> bool:
-    if isinstance(layer, keras.layers.Rescaling):
-        return bool(np.all(np.abs(np.asarray(layer.scale)) < 1))
-    if isinstance(layer, keras.layers.Normalization):
-        mean = getattr(layer, "mean", None)
-        return mean is None or bool(np.max(np.abs(keras.ops.convert_to_numpy(mean))) > 1)
-    return type(layer).__name__ in _ARITHMETIC
