@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import kerasviz
-from kerasviz.errors import InputError, MethodError
+from kerasviz.errors import InputError, MethodError, RewriteError
 from kerasviz.features.canvas import Canvas
 from kerasviz.features.images.base import Image
 from kerasviz.features.images.value_range import to_value_range
@@ -159,7 +159,7 @@ class ActivationMaximization(keras.Model):
         self.optimizer.build(self.trainable_weights)
         self._progress.restart(self.optimizer)
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
@@ -326,11 +326,8 @@ class ActivationMaximization(keras.Model):
         return values
 
     def _gradients(self, record: Run, values: Any, read: Sequence[Any], rule: str) -> list[Any]:
-        if rule == REDIRECTED:
-            found, coverage = record.ruled_gradients(values, read, "redirected", required=False)
-            self._progress.coverage = str(coverage)
-        else:
-            found = record.gradients(values, read)
+        found = self._redirected(record, values, read) if rule == REDIRECTED else None
+        found = record.gradients(values, read) if found is None else found
         if all(gradient is None for gradient in found):
             raise MethodError(
                 "Expected an objective that depends on the picture by differentiable steps. "
@@ -342,6 +339,16 @@ class ActivationMaximization(keras.Model):
             for gradient, x in zip(found, read, strict=True)
         ]
         return [_unit(g) for g in filled] if self._plan.unit_gradient else filled
+
+    def _redirected(self, record: Run, values: Any, read: Sequence[Any]) -> list[Any] | None:
+        """The gradient with dead ReLUs let through; None where some are out of reach."""
+        try:
+            found, coverage = record.ruled_gradients(values, read, "redirected", required=False)
+        except RewriteError as error:
+            self._progress.coverage = f"dead ReLU left as they are: {error}"
+            return None
+        self._progress.coverage = str(coverage)
+        return found
 
     def _make_weights(self) -> None:
         for index, canvas in enumerate(self._plan.canvases):
@@ -372,9 +379,7 @@ class ActivationMaximization(keras.Model):
 
     def _names(self) -> tuple[str, ...]:
         described = self._plan.objective.description
-        return tuple(
-            self._plan.objective.names or (described,) * self._plan.count
-        )
+        return self._plan.objective.names or (described,) * self._plan.count
 
     def _parameters(self) -> dict[str, Any]:
         plan = self._plan

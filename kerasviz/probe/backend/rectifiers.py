@@ -18,7 +18,7 @@ import tensorflow as tf
 from kerasviz.errors import RewriteError
 from kerasviz.probe.backend import graph
 
-Rule = Literal["guided", "deconvolution"]
+Rule = Literal["guided", "deconvolution", "redirected"]
 
 NATIVE = {"Relu", "Relu6", "LeakyRelu"}
 FUNCTION_ATTRIBUTES = ("f", "body", "then_branch", "else_branch", "branches")
@@ -55,6 +55,7 @@ LINEAR = {
     "BroadcastTo",
 }
 PRODUCTS = {"MatMul", "BatchMatMulV2", "Mul", "RealDiv"}
+HARD = ("Relu", "Relu6", "Maximum", "Select", "MaskedProduct")
 COMPARISONS = {">": ("Greater", "GreaterEqual"), "<": ("Less", "LessEqual")}
 ABOVE, BELOW = (">", "<"), ("<", ">")
 PIECEWISE = ("Maximum", "Minimum", "SelectV2", "Select", "Abs", "Sign", "ClipByValue")
@@ -393,6 +394,22 @@ def _deconvolution(op: Any, upstream: Any) -> list[Any]:
     if rectifier.spelling in ("LeakyMaximum", "TwoSided"):
         return _leaking(rectifier, tf.nn.relu(upstream), tf.minimum(upstream, 0))
     return _spread(rectifier, tf.nn.relu(upstream))
+
+
+@tf.RegisterGradient("Kerasviz_redirected")
+def _redirected(op: Any, upstream: Any) -> list[Any]:
+    """The op's own derivative; for samples of which it lets nothing through, what would open it."""
+    rectifier = _asked(op)
+    own = _DERIVATIVES[rectifier.spelling](rectifier, upstream)
+    if rectifier.part_of_another or rectifier.spelling not in HARD:
+        return _spread(rectifier, own)
+    x = op.inputs[rectifier.operand]
+    opening = _masked((x > 0) | (upstream > 0), upstream)
+    if rectifier.spelling == "Relu6":
+        opening = _masked((x < 6) | (upstream < 0), opening)
+    axes = tuple(range(1, len(x.shape)))
+    passes = tf.reduce_any(tf.not_equal(own, 0), axis=axes, keepdims=True)
+    return _spread(rectifier, tf.where(passes, own, opening))
 
 
 def _leaking(rectifier: Rectifier, positive: Any, negative: Any) -> list[Any]:
