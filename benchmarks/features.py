@@ -20,7 +20,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-CHUNK = 16
+CHUNK = 64
 
 
 def by_hand(model: Any, layer: str, size: int, images: int) -> Callable[[int], None]:

@@ -225,7 +225,9 @@ class ActivationMaximization(keras.Model):
     def values(self) -> np.ndarray:
         """(num_images,) the objective of the pictures as they are now, without transforms and
         without regularizers."""
-        return _ObjectiveOf(self._plan).of(self._inputs_now())
+        if self._progress.evaluator is None:
+            self._progress.evaluator = _ObjectiveOf(self._plan)
+        return self._progress.evaluator.of(self._inputs_now())
 
     def visualize(
         self,
@@ -467,6 +469,7 @@ class _Progress:
         self.variables: dict[tuple[str, str], Any] = {}
         self.loops: dict[str, Loop] = {}
         self.values: list[np.ndarray] = []
+        self.evaluator: Any = None
         self.remaining = 0
         self.coverage = ""
         self._fresh: list[np.ndarray] = []
