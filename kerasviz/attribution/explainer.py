@@ -238,7 +238,7 @@ class Explainer(Wrapper):
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         target = key.target
-        watched = keras.tree.flatten(inputs) if self.by_tape else []
+        watched = [x for x in keras.tree.flatten(inputs) if x is not None and self.by_tape]
         with graph.watching(watched) as tape:
             tape = tape if self.by_tape else None
             record = run(self.model, inputs, open_functions=self.open_functions, tape=tape)

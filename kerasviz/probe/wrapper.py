@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph
 
@@ -58,7 +59,8 @@ class Wrapper(keras.Model):
         self, key: Hashable, batch: probe_inputs.Batch, feeds: Sequence[Any] = ()
     ) -> compiled.Trace:
         """The compiled function for this kind of batch; nothing is run."""
-        return self._compiled.trace(key, batch.form, feeds, batch.size)
+        with failures.blaming_inputs(self.model, self._taken, batch.form):
+            return self._compiled.trace(key, batch.form, feeds, batch.size)
 
     @staticmethod
     def evaluate_trace(
@@ -74,10 +76,9 @@ class Wrapper(keras.Model):
         """
         if self._taken is None:
             return None
-        shapes = tuple(slot.shape for slot in self._taken.slots)
-        dtypes = tuple(slot.dtype or keras.config.floatx() for slot in self._taken.slots)
-        form = compiled.Form(self._taken.structure, shapes, dtypes)
-        return self._compiled.trace(key, form, feeds, None).info
+        form = self._taken.form
+        with failures.blaming_inputs(self.model, self._taken, form):
+            return self._compiled.trace(key, form, feeds, None).info
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""

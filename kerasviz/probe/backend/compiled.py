@@ -24,7 +24,7 @@ class Form:
     """What a compiled function is compiled for.
 
     Attributes:
-        structure: The nesting of the inputs, with 0 for each tensor.
+        structure: The nesting of the inputs, with 0 for each tensor and None for each left out.
         shapes: Static shape of each tensor, the batch axis open (None).
         dtypes: Dtype of each tensor.
     """
@@ -45,6 +45,11 @@ class Form:
     def specs(self) -> list[Any]:
         """Placeholders for the tensors."""
         return [tf.TensorSpec(s, d) for s, d in zip(self.shapes, self.dtypes, strict=True)]
+
+    def packed(self, tensors: Sequence[Any]) -> Any:
+        """The tensors in the structure."""
+        rest = iter(tensors)
+        return keras.tree.map_structure(lambda x: None if x is None else next(rest), self.structure)
 
 
 class Compiled:
@@ -121,7 +126,7 @@ class Trace:
         extra_specs = [tf.TensorSpec([None] * len(e.shape), e.dtype) for e in extras]
 
         def flat_function(*tensors: Any) -> Any:
-            packed = keras.tree.pack_sequence_as(form.structure, tensors[: len(specs)])
+            packed = form.packed(tensors[: len(specs)])
             outputs, self.info = function(key, packed, tensors[len(specs) :])
             return outputs
 
@@ -166,11 +171,28 @@ def _switch_optimizer(step: int) -> None:
         options.set_experimental_options({"disable_meta_optimizer": off})
 
 
-def is_dense_number(value: Any) -> bool:
-    """Whether a TensorFlow value is a plain tensor of real numbers."""
+def is_dense(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of real numbers, or of text."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):
         return False
-    return value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool
+    kind = value.dtype
+    return kind.is_floating or kind.is_integer or kind.is_bool or kind == tf.string
+
+
+def is_text(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of text."""
+    return isinstance(value, tf.Tensor) and value.dtype == tf.string
+
+
+def static_shape(tensor: Any) -> tuple[int | None, ...] | None:
+    """What the graph knows of a tensor's shape; None where not even the rank."""
+    return None if tensor.shape.rank is None else tuple(tensor.shape)
+
+
+def cast(tensor: Any, dtype: str) -> Any:
+    """A tensor of that dtype, in the open graph; "" leaves it as it is."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tensor if not dtype or tensor.dtype.name == dtype else tf.cast(tensor, dtype)
 
 
 def as_tensor(array: Any, dtype: str) -> Any:

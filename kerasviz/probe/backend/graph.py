@@ -22,6 +22,11 @@ def identity(tensor: Any) -> Any:
     return tf.identity(tensor)
 
 
+def is_text(tensor: Any) -> bool:
+    """Whether a tensor holds strings."""
+    return bool(tensor.dtype == tf.string)
+
+
 def resize_bilinear(pictures: Any, size: Sequence[Any]) -> Any:
     """(batch, height, width, channels) at another size, which need not be known in advance."""
     return tf.image.resize(pictures, size, "bilinear")
@@ -72,14 +77,33 @@ class Below:
 
 
 def float_casts(x: Any) -> list[Any]:
-    """`x` itself when it is a float tensor, else the floats that the graph makes of its values."""
+    """`x` itself when it is a float tensor, else the floats that the graph makes of its values.
+
+    Empty where `x` holds ids: there is nothing to differentiate by.
+    """
     if x.dtype.is_floating:
-        return [x]
+        return [] if holds_ids(x) else [x]
     return [
         op.outputs[0]
         for op in x.consumers()
         if op.type == "Cast" and op.outputs[0].dtype.is_floating
     ]
+
+
+def holds_ids(x: Any) -> bool:
+    """Whether a tensor is integers, or floats of which the graph uses the integer part only."""
+    if not x.dtype.is_floating:
+        return not x.dtype.is_bool
+    uses = [out for op in x.consumers() for out in (_onward(op) or [None])]
+    floats = [out for out in uses if out is not None and out.dtype.is_floating]
+    casts = [out for out in uses if out is not None and out.dtype.is_integer]
+    through = [holds_ids(out) for out in floats if out.op.type in ("Cast", "Identity")]
+    return len(through) == len(floats) and all(through) and bool(casts or through)
+
+
+def _onward(op: Any) -> list[Any]:
+    """Outputs of an op that hold the values of its inputs, or are floats."""
+    return [out for out in op.outputs if out.dtype.is_floating or op.type == "Cast"]
 
 
 def ops_between(ys: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
