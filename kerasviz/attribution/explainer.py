@@ -190,7 +190,7 @@ class Explainer(Wrapper):
         chosen = self._target(target)
         labels = self._labels(info.head)
         indices = found["index"].astype("int64") if info.has_index else None
-        given = {n: x.numpy() for n, x in zip(batch.names, batch.flat, strict=True)}
+        given = {n: compiled.as_array(x) for n, x in zip(batch.names, batch.flat, strict=True)}
         return Explanation(
             method=self.title,
             parameters=self.parameters,

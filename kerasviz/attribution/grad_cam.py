@@ -11,6 +11,7 @@ from kerasviz.attribution import maps
 from kerasviz.attribution.explainer import Explainer, RawMap, RawMaps, no_dependence
 from kerasviz.attribution.spatial import Site, feature_rank, sites
 from kerasviz.errors import MethodError
+from kerasviz.probe.backend import graph
 from kerasviz.probe.run import Run
 from kerasviz.probe.targets import Score
 

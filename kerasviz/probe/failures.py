@@ -39,7 +39,7 @@ def blaming_inputs(model: keras.Model, taken: Declared | None, form: Form) -> It
         raise InputError(
             f"`inputs` must be of a size and dtype that '{model.name}' can run on"
             f"{_built_at(taken)}. Received: {', '.join(received)}, on which it raised "
-            f"{type(cause).__name__}: {_gist(cause)} Give what it was trained on; "
+            f"{type(cause).__name__}: {gist(cause)} Give what it was trained on; "
             "`model(inputs)` shows the whole error."
         ) from cause
 
@@ -54,7 +54,7 @@ def _built_at(taken: Declared | None) -> str:
     return f", such as {', '.join(shown(slot.shape) for slot in taken.slots)}" if taken else ""
 
 
-def _gist(error: BaseException) -> str:
+def gist(error: BaseException) -> str:
     """The first line of an error that says something, without Keras's frame around it."""
     lines = re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()
     told = [line.strip() for line in lines if line.strip()]

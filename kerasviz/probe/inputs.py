@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,14 @@ class Declared:
             tuple(slot.shape for slot in self.slots),
             tuple(slot.assumed_dtype for slot in self.slots),
         )
+
+    @property
+    def token_form(self) -> compiled.Form | None:
+        """The same with integers where no dtype is known; None where all of them are."""
+        if all(slot.dtype for slot in self.slots):
+            return None
+        dtypes = tuple(slot.dtype or "int32" for slot in self.slots)
+        return dataclasses.replace(self.form, dtypes=dtypes)
 
 
 def check_model(model: Any) -> None:
@@ -240,6 +249,33 @@ def batch(taken: Declared | None, inputs: Any, finite: bool = True) -> Batch:
     )
 
 
+def rows(taken: Declared | None, inputs: Any) -> Any:
+    """Arrays for `predict`, checked but for their values, in the model's structure.
+
+    Data sets, generators and the like are handed on as they are.
+
+    Raises:
+        InputError: Arrays of the wrong structure, rank, size or kind of dtype.
+    """
+    if not _is_array_like(inputs):
+        return inputs
+    taken, values = _matched(taken, inputs)
+    found = []
+    for slot, value in zip(taken.slots, values, strict=True):
+        array = _array(slot, value)
+        if array is not None:
+            _check(slot, array.shape)
+            array = compiled.as_tensor(array, TEXT) if _dtype_of(array) == TEXT else array
+        found.append(array)
+    return keras.tree.pack_sequence_as(taken.structure, found)
+
+
+def _is_array_like(inputs: Any) -> bool:
+    """Whether something holds samples by itself, as a list does, rather than yield batches."""
+    plain = (str, bytes, int, float, complex, list, tuple, Mapping, os.PathLike)
+    return inputs is None or isinstance(inputs, plain) or hasattr(inputs, "__array__")
+
+
 def in_graph(taken: Declared | None, inputs: Any) -> Any:
     """The inputs of a graph that is being built, in the model's structure and dtypes.
 
@@ -285,7 +321,7 @@ def spoilt_samples(batch: Batch) -> np.ndarray:
     """(batch,) bool: which samples hold NaN or infinity in any of their inputs."""
     spoilt = np.zeros(batch.size, bool)
     for tensor in batch.flat:
-        array = keras.ops.convert_to_numpy(tensor)
+        array = tensor.numpy()
         if array.dtype.kind not in EXACT:
             finite = np.isfinite(array.astype("float32", copy=False))
             spoilt |= ~finite.reshape(batch.size, -1).all(axis=1)

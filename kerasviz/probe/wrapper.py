@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasviz.errors import InputError, KerasvizError
 from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph
@@ -29,12 +30,13 @@ class Wrapper(keras.Model):
 
     def __init__(self, model: keras.Model, name: str | None = None) -> None:
         probe_inputs.check_model(model)
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)
         self.built = True
         self.model = model
         self.jit_compile = False
         self._taken = probe_inputs.declared(model)
         self._compiled = compiled.Compiled(self.compute)
+        self._batches = _Batches()
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         """What to compute in the graph: a dict of tensors, and what was learned on the way.
@@ -76,16 +78,46 @@ class Wrapper(keras.Model):
         """
         if self._taken is None:
             return None
-        form = self._taken.form
+        form, tokens = self._taken.form, self._taken.token_form
         with failures.blaming_inputs(self.model, self._taken, form):
-            return self._compiled.trace(key, form, feeds, None).info
+            try:
+                return self._compiled.trace(key, form, feeds, None).info
+            except failures.ModelError:
+                if tokens is None:
+                    raise
+                return self._compiled.trace(key, tokens, feeds, None).info
+
+    def predict(self, x: Any, **kwargs: Any) -> Any:
+        """Keras's `predict`: arrays, or anything that yields batches, of any size.
+
+        Raises:
+            InputError: Arrays that do not fit the model, or data without a single batch.
+        """
+        self._batches.count = 0
+        data = probe_inputs.rows(self._taken, x)
+        try:
+            return super().predict(data, **kwargs)
+        except KerasvizError:
+            raise
+        except (ValueError, TypeError, AttributeError, UnboundLocalError, StopIteration) as error:
+            if self._batches.count or self.distribute_strategy.num_replicas_in_sync > 1:
+                raise
+            raise InputError(
+                "`x` must be arrays, or a data set or generator that yields at least one batch. "
+                f"Received: {type(x).__name__}, on which Keras raised {type(error).__name__} "
+                f"before the first batch: {failures.gist(error)} Look whether it is empty."
+            ) from error
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
         if self.distribute_strategy.num_replicas_in_sync > 1:
             return super().make_predict_function(force)
-        self.predict_function = lambda data: self.predict_step(data[0])
+        self.predict_function = self._predict_batch
         return self.predict_function
+
+    def _predict_batch(self, data: Any) -> Any:
+        self._batches.count += 1
+        return self.predict_step(data[0])
 
     def predict_step(self, data: Any) -> Any:
         """One batch of `predict`, as tensors, which Keras joins."""
@@ -101,3 +133,9 @@ class Wrapper(keras.Model):
     def in_graph(self) -> bool:
         """Whether the caller is building a graph."""
         return graph.in_graph()
+
+
+class _Batches:
+    """How many batches `predict` has begun."""
+
+    count = 0

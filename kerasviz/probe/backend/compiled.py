@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.errors import KerasvizError, RewriteError
+from kerasviz.errors import InputError, KerasvizError, RewriteError
 
 LIMIT = 16
 _lock = threading.Lock()
@@ -135,12 +135,24 @@ class Trace:
         ).get_concrete_function()
 
     def __call__(self, *tensors: Any) -> dict[str, Any]:
-        """Run on the flat input tensors, followed by the extras."""
-        if self._is_new:
-            self._is_new = False
-            with unoptimized():
-                return self._concrete(*tensors)
-        return self._concrete(*tensors)
+        """Run on the flat input tensors, followed by the extras.
+
+        Raises:
+            InputError: Values that an op of the model refuses, such as ids beyond an embedding.
+        """
+        try:
+            if self._is_new:
+                self._is_new = False
+                with unoptimized():
+                    return self._concrete(*tensors)
+            return self._concrete(*tensors)
+        except tf.errors.InvalidArgumentError as error:
+            told = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
+            raise InputError(
+                "`inputs` must hold values that the model can compute with. Received: values on "
+                f"which it failed: {told[0]}. Look for ids that an embedding does not have, and "
+                "for lengths that differ; `model(inputs)` fails likewise."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -200,6 +212,12 @@ def as_tensor(array: Any, dtype: str) -> Any:
     if tf.is_tensor(array):
         return array if array.dtype.name == dtype else tf.cast(array, dtype)
     return tf.convert_to_tensor(np.asarray(array, dtype=_numpy_dtype(dtype)), dtype=dtype)
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """The values of an eager tensor; text as an array of `str`."""
+    array = tensor.numpy()
+    return np.char.decode(array.astype("S"), "utf-8", "replace") if is_text(tensor) else array
 
 
 def _numpy_dtype(dtype: str) -> Any:

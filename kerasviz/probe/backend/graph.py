@@ -91,19 +91,15 @@ def float_casts(x: Any) -> list[Any]:
 
 
 def holds_ids(x: Any) -> bool:
-    """Whether a tensor is integers, or floats of which the graph uses the integer part only."""
+    """Whether a tensor is no float, or floats of which the graph takes the integer part only."""
     if not x.dtype.is_floating:
-        return not x.dtype.is_bool
-    uses = [out for op in x.consumers() for out in (_onward(op) or [None])]
-    floats = [out for out in uses if out is not None and out.dtype.is_floating]
-    casts = [out for out in uses if out is not None and out.dtype.is_integer]
-    through = [holds_ids(out) for out in floats if out.op.type in ("Cast", "Identity")]
-    return len(through) == len(floats) and all(through) and bool(casts or through)
-
-
-def _onward(op: Any) -> list[Any]:
-    """Outputs of an op that hold the values of its inputs, or are floats."""
-    return [out for out in op.outputs if out.dtype.is_floating or op.type == "Cast"]
+        return True
+    uses = [output for op in x.consumers() for output in op.outputs]
+    floats = [output for output in uses if output.dtype.is_floating]
+    if any(output.op.type not in ("Cast", "Identity") for output in floats):
+        return False
+    casts = [output for output in uses if output.op.type == "Cast" and output.dtype.is_integer]
+    return bool(casts or floats) and all(map(holds_ids, floats))
 
 
 def ops_between(ys: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
