@@ -285,14 +285,20 @@ def in_graph(taken: Declared | None, inputs: Any) -> Any:
         InputError: Wrong structure, rank, size or kind of dtype.
     """
     taken, values = _matched(taken, inputs)
-    found = []
-    for slot, value in zip(taken.slots, values, strict=True):
-        tensor = _array(slot, value)
-        shape = None if tensor is None else compiled.static_shape(tensor)
-        if shape is not None:
-            _check(slot, shape)
-        found.append(tensor if tensor is None else compiled.cast(tensor, slot.dtype))
+    given = [(slot, _array(slot, v)) for slot, v in zip(taken.slots, values, strict=True)]
+    found = [x if x is None else _as_declared(slot, x) for slot, x in given]
     return keras.tree.pack_sequence_as(taken.structure, found)
+
+
+def _as_declared(slot: Slot, value: Any) -> Any:
+    """A graph tensor of the slot's dtype, and of its shape: what is not known is checked later."""
+    tensor = compiled.cast(value, slot.dtype)
+    shape = compiled.static_shape(tensor)
+    if shape is not None:
+        _check(slot, shape)
+    if not slot.shape or (shape is not None and (None not in shape[1:] or not slot.is_sized)):
+        return tensor
+    return compiled.shaped(tensor, slot.shape if slot.is_sized else [None] * len(slot.shape))
 
 
 def _undeclared(inputs: Any) -> Declared:

@@ -110,6 +110,7 @@ class Class(Target):
         predicted = _predicted(head)
         index = ops.broadcast_to(ops.cast(feeds[0], "int32"), ops.shape(predicted))
         index = ops.where(index == PREDICTED, predicted, index)
+        index = ops.clip(index, 0, (_classes(head) or 1) - 1)
         return Score(_unit(head, index), index, _kind(head), (_classes(head),), head)
 
     def names(
@@ -494,8 +495,3 @@ def class_vector(target: Any) -> Any:
             raise _unknown(target)
         return array.reshape(-1).astype("int32") if rank else target
     return ops.cast(ops.reshape(target, (-1,)), "int32")
-
-
-def graph_feeds(target: Target, labels: Sequence[str] | None) -> list[Any]:
-    """Feeds as graph constants, for a computation that becomes part of another graph."""
-    return [ops.convert_to_tensor(feed) for feed in target.feeds(labels, 1)]

@@ -108,6 +108,19 @@ class Wrapper(keras.Model):
                 f"before the first batch: {failures.gist(error)} Look whether it is empty."
             ) from error
 
+    def computed_in_graph(
+        self, key: Any, inputs: Any, feeds: Sequence[Any]
+    ) -> tuple[dict[str, Any], Any, list[Any]]:
+        """`compute` as part of the caller's graph, and the input tensors it was computed on.
+
+        The inputs are checked as far as the graph knows them: structure, rank, sizes, dtype.
+        """
+        packed = probe_inputs.in_graph(self._taken, inputs)
+        tensors = [x for x in keras.tree.flatten(packed) if x is not None]
+        with failures.blaming_inputs(self.model, self._taken, compiled.form_of(tensors)):
+            found, info = self.compute(key, packed, feeds)
+        return found, info, tensors
+
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
         if self.distribute_strategy.num_replicas_in_sync > 1:

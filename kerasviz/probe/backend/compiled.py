@@ -52,6 +52,12 @@ class Form:
         return keras.tree.map_structure(lambda x: None if x is None else next(rest), self.structure)
 
 
+def form_of(tensors: Sequence[Any]) -> Form:
+    """The shapes and dtypes of tensors, as far as they are known."""
+    shapes = tuple(static_shape(tensor) or () for tensor in tensors)
+    return Form([0] * len(tensors), shapes, tuple(tensor.dtype.name for tensor in tensors))
+
+
 class Compiled:
     """A graph function of nested inputs, traced once per structure, dtype and non-batch shape.
 
@@ -199,6 +205,11 @@ def is_text(value: Any) -> bool:
 def static_shape(tensor: Any) -> tuple[int | None, ...] | None:
     """What the graph knows of a tensor's shape; None where not even the rank."""
     return None if tensor.shape.rank is None else tuple(tensor.shape)
+
+
+def shaped(tensor: Any, shape: Sequence[int | None]) -> Any:
+    """A graph tensor that is of that shape, or fails when the graph is run."""
+    return tf.ensure_shape(tensor, shape)
 
 
 def cast(tensor: Any, dtype: str) -> Any:

@@ -27,6 +27,11 @@ def is_text(tensor: Any) -> bool:
     return bool(tensor.dtype == tf.string)
 
 
+def finite_samples(tensor: Any) -> Any:
+    """(batch,) bool: which samples hold neither NaN nor infinity."""
+    return tf.reduce_all(tf.math.is_finite(tensor), axis=tf.range(1, tf.rank(tensor)))
+
+
 def resize_bilinear(pictures: Any, size: Sequence[Any]) -> Any:
     """(batch, height, width, channels) at another size, which need not be known in advance."""
     return tf.image.resize(pictures, size, "bilinear")
