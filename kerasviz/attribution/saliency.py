@@ -75,7 +75,7 @@ class Saliency(Explainer):
         name: str | None = None,
     ) -> None:
         super().__init__(model, layer, target, labels, normalize, name)
-        if reduction is not None and reduction not in _REDUCTIONS:
+        if reduction is not None and reduction not in list(_REDUCTIONS):
             raise MethodError(
                 f"`reduction` must be one of {list(_REDUCTIONS)} or None. Received: {reduction!r}."
             )

@@ -54,7 +54,7 @@ class Activations(Wrapper):
         name: str | None = None,
     ) -> None:
         super().__init__(model, name=name)
-        if isinstance(layers, (str, int, keras.Operation)):
+        if isinstance(layers, (str, int, np.integer, keras.Operation)):
             layers = [layers]
         wanted = (
             None

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasviz.errors import InputError, KerasvizError
+from kerasviz.errors import InputError, KerasvizError, MethodError
 from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph
@@ -30,6 +30,10 @@ class Wrapper(keras.Model):
 
     def __init__(self, model: keras.Model, name: str | None = None) -> None:
         probe_inputs.check_model(model)
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise MethodError(
+                f"`name` must be a string without '/', or None. Received: {name!r}. Choose another."
+            )
         super().__init__(name=name, autocast=False)
         self.built = True
         self.model = model
