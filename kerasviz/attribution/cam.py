@@ -64,7 +64,7 @@ class CAM(ActivationMap):
                 f"Received: {self.address!r}. Leave it out, or use `kv.GradCAM`."
             )
         site = Site(call, None, "the layer that the head pools")
-        names = dict(zip(record.input_names, keras.tree.flatten(record.inputs), strict=True))
+        names = record.input_tensors
         spatial = [name for name, x in names.items() if len(x.shape) == len(call.output.shape)]
         if not spatial:
             raise MethodError(

@@ -190,7 +190,7 @@ class Explainer(Wrapper):
         chosen = self._target(target)
         labels = self._labels(info.head)
         indices = found["index"].astype("int64") if info.has_index else None
-        given = {n: x.numpy() for n, x in zip(batch.names, batch.flat, strict=True)}
+        given = {n: compiled.as_array(x) for n, x in zip(batch.names, batch.flat, strict=True)}
         return Explanation(
             method=self.title,
             parameters=self.parameters,
@@ -238,7 +238,7 @@ class Explainer(Wrapper):
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         target = key.target
-        watched = keras.tree.flatten(inputs) if self.by_tape else []
+        watched = [x for x in keras.tree.flatten(inputs) if x is not None and self.by_tape]
         with graph.watching(watched) as tape:
             tape = tape if self.by_tape else None
             record = run(self.model, inputs, open_functions=self.open_functions, tape=tape)
@@ -299,13 +299,36 @@ class Explainer(Wrapper):
         return self.traced(_Key(target), batch, [compiled.spec_of(feed) for feed in feeds])
 
     def _in_graph(self, inputs: Any, target: Any) -> tuple[dict[str, Any], Info]:
-        if target is not None and ops.is_tensor(target):
-            chosen: Target = probe_targets.Class(0)
-            feeds: Sequence[Any] = [probe_targets.class_vector(target)]
-        else:
-            chosen = self._target(target)
-            feeds = probe_targets.graph_feeds(chosen, self._settings.labels)
-        return self.compute(_Key(chosen), inputs, feeds)
+        """The computation as part of the caller's graph, which values can not be checked in.
+
+        A sample that holds NaN or infinity gets a NaN map, and so does one whose class comes in a
+        tensor and is none of the output's.
+        """
+        given = ops.is_tensor(target)
+        chosen = probe_targets.Class(0) if given else self._target(target)
+        labels = self._labels_in_graph(chosen)
+        feeds = [] if given else chosen.feeds(labels, self._size_in_graph(inputs))
+        vectors = [_class_tensor(target)] if given else [*map(ops.convert_to_tensor, feeds)]
+        found, info, tensors = self.computed_in_graph(_Key(chosen), inputs, vectors)
+        self._labels(info.head)
+        probe_targets.check_feeds(feeds, info.limits[: len(feeds)])
+        usable = [graph.finite_samples(x) for x in tensors if x.dtype.is_floating]
+        if given and info.limits[0] is not None:
+            usable.append((vectors[0] >= 0) & (vectors[0] < info.limits[0]))
+        return maps.kept_where(usable, found), info
+
+    def _labels_in_graph(self, chosen: Target) -> Sequence[str] | None:
+        if self._settings.labels is not None or not probe_targets.uses_labels(chosen):
+            return self._settings.labels
+        info = self._described_by(chosen)
+        return None if info is None else self._labels(info.head)
+
+    def _size_in_graph(self, inputs: Any) -> int:
+        """The number of samples where it is known and all of them are here, else 1."""
+        first = next((x for x in keras.tree.flatten(inputs) if x is not None), None)
+        alone = self.distribute_strategy.num_replicas_in_sync == 1
+        shape = getattr(first, "shape", None) if alone else None
+        return (shape[0] if shape else None) or 1
 
     def _target(self, target: Any) -> Target:
         if target is None:
@@ -335,7 +358,11 @@ class Explainer(Wrapper):
     def _described(self) -> Info | None:
         if self._compiled.latest_info is not None:
             return self._compiled.latest_info
-        chosen = probe_targets.without_labels(self._target(None))
+        return self._described_by(self._target(None))
+
+    def _described_by(self, target: Target) -> Info | None:
+        """What tracing with a target teaches; None where the inputs are not known."""
+        chosen = probe_targets.without_labels(target)
         return self.info(_Key(chosen), [compiled.spec_of(f) for f in chosen.feeds(None, 1)])
 
     def _find_by_running(self) -> None:
@@ -403,6 +430,16 @@ class _Settings:
     labels: Sequence[str] | None
     normalize: bool
     seen: list[str] = dataclasses.field(default_factory=list)
+
+
+def _class_tensor(target: Any) -> Any:
+    """(batch,) class indices of a graph tensor."""
+    if compiled.is_text(target) or not compiled.is_dense(target):
+        raise TargetError(
+            "`target` must be numbers where it is a tensor: class indices (batch,) or one-hot "
+            f"(batch, classes). Received: {target!r}. Look labels up before, or pass one label."
+        )
+    return probe_targets.class_vector(target)
 
 
 def _checked_address(model: keras.Model, layer: Any) -> str | None:

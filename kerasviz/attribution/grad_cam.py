@@ -11,6 +11,7 @@ from kerasviz.attribution import maps
 from kerasviz.attribution.explainer import Explainer, RawMap, RawMaps, no_dependence
 from kerasviz.attribution.spatial import Site, feature_rank, sites
 from kerasviz.errors import MethodError
+from kerasviz.probe.backend import graph
 from kerasviz.probe.run import Run
 from kerasviz.probe.targets import Score
 
@@ -66,7 +67,7 @@ class ActivationMap(Explainer):
     def raw_maps(self, record: Run, score: Score) -> RawMaps:
         found, sources = self.find_sites(record, score)
         gradients = record.gradients(score.value, sources)
-        inputs = dict(zip(record.input_names, keras.tree.flatten(record.inputs), strict=True))
+        inputs = record.input_tensors
         by_input = {}
         for (name, site), gradient in zip(found.items(), gradients, strict=True):
             if gradient is None:
@@ -84,7 +85,7 @@ class ActivationMap(Explainer):
         }
         if self._rectify:
             values = ops.relu(values)
-        if self._resolution == "input":
+        if self._resolution == "input" and not graph.is_text(tensor):
             values = maps.enlarged(values, _positions_of(record, tensor, len(values.shape) - 1))
         return RawMap(values, signals, site.call.address, site.resolution, site.reason)
 

@@ -80,3 +80,13 @@ def _product(sizes: Sequence[Any]) -> Any:
     for size in sizes:
         result = result * size
     return result
+
+
+def kept_where(usable: Sequence[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """`found` with NaN for every map of a sample that one of the (batch,) conditions excludes."""
+    kept = dict(found)
+    for key, values in found.items():
+        for condition in usable if key.startswith("map/") else ():
+            fits = per_sample(condition, len(values.shape))
+            kept[key] = ops.where(fits, kept[key], float("nan"))
+    return kept

@@ -75,7 +75,7 @@ class Saliency(Explainer):
         name: str | None = None,
     ) -> None:
         super().__init__(model, layer, target, labels, normalize, name)
-        if reduction is not None and reduction not in _REDUCTIONS:
+        if reduction is not None and reduction not in list(_REDUCTIONS):
             raise MethodError(
                 f"`reduction` must be one of {list(_REDUCTIONS)} or None. Received: {reduction!r}."
             )
@@ -111,11 +111,10 @@ class Saliency(Explainer):
         if self.address is not None:
             call = record.find(self.address)
             axis = _axis(call.output, call.channel_axis)
-            return [_Source(record.input_names[0], [call.output], axis)]
-        flat = keras.tree.flatten(record.inputs)
+            return [_Source(next(iter(record.input_tensors)), [call.output], axis)]
         return [
             _Source(name, graph.float_casts(x), _axis(x, record.input_channel_axis(x)))
-            for name, x in zip(record.input_names, flat, strict=True)
+            for name, x in record.input_tensors.items()
         ]
 
     def _raw_map(self, gradient: Any, axis: int | None) -> RawMap:

@@ -86,7 +86,7 @@ def sites(record: Run, score: Any, address: str | None) -> dict[str, Site]:
         AddressError: The layer asked for has no positions.
         MethodError: No layer of the model has positions.
     """
-    inputs = dict(zip(record.input_names, keras.tree.flatten(record.inputs), strict=True))
+    inputs = record.input_tensors
     spatial = {name: x for name, x in inputs.items() if feature_rank(x) > 2}
     if address is not None:
         return _asked(record, spatial or inputs, address)
@@ -142,9 +142,11 @@ def _has_positions(call: Call) -> bool:
 
 
 def feature_rank(tensor: Any) -> int:
-    """Axes of an input once it has channels: sequences of integers get them from an embedding."""
+    """Axes of an input once it has channels: sequences of ids get them from an embedding."""
     rank = len(tensor.shape)
-    return rank + 1 if rank == 2 and not tensor.dtype.is_floating else rank
+    if graph.is_text(tensor):
+        return 3
+    return rank + 1 if rank == 2 and graph.holds_ids(tensor) else rank
 
 
 def _choose(

@@ -10,9 +10,11 @@ from typing import Any
 
 import keras
 
-from kerasviz.errors import AddressError, MethodError
+from kerasviz.errors import AddressError, KerasvizError, MethodError
+from kerasviz.probe import failures, structures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph, heads, rectifiers
+from kerasviz.probe.backend.heads import Head
 from kerasviz.probe.quiet import quiet
 from kerasviz.probe.taps import Call, Edit, Recorder, recording
 
@@ -24,25 +26,70 @@ class Run:
     Attributes:
         inputs: The input tensors, in the model's structure.
         outputs: The model's outputs, in the model's structure.
-        heads: One `Head` per output tensor: the output and the same before softmax or sigmoid.
-        output_names: A name per head.
+        heads: One `Head` per output that is a tensor of numbers: itself and before softmax or
+            sigmoid.
+        head_paths: The keys, fields and positions that lead to each head in the outputs.
         recorder: Every call of every layer.
         tape: A tape that watched the inputs, if there is one.
     """
 
     inputs: Any
     outputs: Any
-    heads: Sequence[heads.Head]
-    output_names: Sequence[str]
+    heads: Sequence[Head]
+    head_paths: Sequence[structures.Path]
     recorder: Recorder
     tape: Any = None
 
     @property
-    def input_names(self) -> list[str]:
-        """A name per input tensor."""
-        count = len(keras.tree.flatten(self.inputs))
+    def input_tensors(self) -> dict[str, Any]:
+        """The input tensors by name; an optional input that was left out is not among them."""
         taken = probe_inputs.declared(self.recorder.model)
-        return probe_inputs.input_names(taken, self.inputs, count)
+        names = probe_inputs.names_of(taken, self.inputs)
+        tensors = zip(names, keras.tree.flatten(self.inputs), strict=True)
+        return {name: tensor for name, tensor in tensors if tensor is not None}
+
+    @property
+    def output_names(self) -> list[str]:
+        """A name per head: its path in the outputs ("boxes/0"), in a list what Keras calls it."""
+        if self._keras_names and all(_is_position(path) for path in self.head_paths):
+            return self._keras_names
+        return [structures.path_name(path) or "0" for path in self.head_paths]
+
+    @property
+    def _keras_names(self) -> list[str]:
+        """What Keras calls the outputs of a functional model; empty for other models."""
+        named = isinstance(self.recorder.model, (keras.Function, keras.Sequential))
+        names = getattr(self.recorder.model, "output_names", None) if named else None
+        names = [*map(str, names or ())]
+        return names if len(names) == len(self.heads) else []
+
+    def heads_called(self, output: Any) -> list[Head]:
+        """The heads that an index, a name, a part of a path or Keras's name stands for.
+
+        One, unless nothing or several go by it.
+        """
+        if self._is_index(output):
+            within = -len(self.heads) <= output < len(self.heads)
+            return [self.heads[output]] if within else []
+        whole = [
+            (name, *(path if len(path) == 1 else ()))
+            for name, path in zip(self.output_names, self.head_paths, strict=True)
+        ]
+        for known in (whole, self.head_paths, [(name,) for name in self._keras_names]):
+            found = [h for h, own in zip(self.heads, known, strict=False) if output in own]
+            if found:
+                return found
+        return []
+
+    def _is_index(self, output: Any) -> bool:
+        keyed = isinstance(self.outputs, Mapping) and any(isinstance(k, int) for k in self.outputs)
+        return isinstance(output, int) and not keyed
+
+    @property
+    def linear_outputs(self) -> Any:
+        """The model's outputs in its structure, each before its softmax or sigmoid."""
+        linear = {id(head.output): head.linear for head in self.heads}
+        return keras.tree.map_structure(lambda x: linear.get(id(x), x), self.outputs)
 
     def input_channel_axis(self, tensor: Any) -> int:
         """Channel axis of an input, by the layout of the model's first convolution."""
@@ -69,7 +116,7 @@ class Run:
 
     def gradients(self, y: Any, xs: Sequence[Any], seed: Any = None) -> list[Any]:
         """∂Σy/∂x for each x, float32; None where y does not depend on x."""
-        watched = {id(x) for x in keras.tree.flatten(self.inputs)}
+        watched = {id(x) for x in self.input_tensors.values()}
         tape = self.tape if all(id(x) in watched for x in xs) else None
         return graph.gradients(y, xs, seed, self._scale(), tape)
 
@@ -114,19 +161,26 @@ def run(
     """
     opened = compiled.inlined_functions() if open_functions else contextlib.nullcontext()
     with quiet(model), opened, recording(model, edits) as recorder:
-        outputs = model(inputs, **_inference(model))
-    found = [heads.head(output) for output in keras.tree.flatten(outputs)]
-    return Run(inputs, outputs, found, output_names(model, outputs), recorder, tape)
+        outputs = _outputs(model, inputs)
+    outputs = keras.tree.map_structure(heads.in_this_graph, outputs)
+    places = zip(structures.paths(outputs), keras.tree.flatten(outputs), strict=True)
+    tensors = {path: output for path, output in places if heads.is_head(output)}
+    found = [heads.head(output) for output in tensors.values()]
+    return Run(inputs, outputs, found, list(tensors), recorder, tape)
+
+
+def _outputs(model: keras.Model, inputs: Any) -> Any:
+    try:
+        return model(inputs, **_inference(model))
+    except KerasvizError:
+        raise
+    except Exception as error:
+        raise failures.ModelError(str(error)) from error
 
 
 def _inference(model: keras.Model) -> dict[str, bool]:
     return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
 
 
-def output_names(model: keras.Model, outputs: Any) -> list[str]:
-    """A name per output: dict keys, Keras's output names, or "0", "1", …"""
-    flat = keras.tree.flatten(outputs)
-    if isinstance(outputs, Mapping):
-        return sorted(outputs)
-    named = list(getattr(model, "output_names", None) or [])
-    return named if len(named) == len(flat) else [str(i) for i in range(len(flat))]
+def _is_position(path: structures.Path) -> bool:
+    return not path or (len(path) == 1 and isinstance(path[0], int))

@@ -110,6 +110,7 @@ class Class(Target):
         predicted = _predicted(head)
         index = ops.broadcast_to(ops.cast(feeds[0], "int32"), ops.shape(predicted))
         index = ops.where(index == PREDICTED, predicted, index)
+        index = ops.clip(index, 0, (_classes(head) or 1) - 1)
         return Score(_unit(head, index), index, _kind(head), (_classes(head),), head)
 
     def names(
@@ -186,8 +187,7 @@ class Function(Target):
         return []
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
-        outputs = keras.tree.pack_sequence_as(run.outputs, [head.linear for head in run.heads])
-        value = self.function(outputs)
+        value = self.function(run.linear_outputs)
         if isinstance(value, (list, tuple)):
             value = ops.stack(value)
         shape = getattr(value, "shape", None)
@@ -315,20 +315,37 @@ def _unknown(target: Any) -> TargetError:
 
 
 def pick(run: Run, output: str | int | None) -> Head:
-    """The head that a target speaks of."""
+    """The head that a target speaks of.
+
+    Raises:
+        TargetError: It names none of the outputs or several, or the output has no batch axis.
+    """
     names = list(run.output_names)
-    if output is None:
-        if len(names) == 1:
-            return run.heads[0]
+    if not names:
+        raise TargetError(
+            "`target` must be a unit of an output, and a model must return a tensor of numbers to "
+            f"have one. Received: '{run.recorder.model.name}', which returns {run.outputs!r}. "
+            "Return what shall be explained from the model's `call`."
+        )
+    if output is None and len(names) > 1:
         raise TargetError(
             f"`target` must say which of the outputs {names} to explain. Received: no output. "
             f"Pass `target={{{names[0]!r}: None}}`."
         )
-    if output in names:
-        return run.heads[names.index(output)]
-    if isinstance(output, int) and -len(names) <= output < len(names):
-        return run.heads[output]
-    raise TargetError(f"`target` must name one of the outputs {names}. Received: {output!r}.")
+    found = list(run.heads) if output is None else run.heads_called(output)
+    if len(found) != 1:
+        several = f", which fits {len(found)} of them" if found else ""
+        raise TargetError(
+            f"`target` must name one of the outputs {names}. Received: {output!r}{several}. "
+            "Pass the whole name."
+        )
+    if not len(found[0].output.shape):
+        raise TargetError(
+            "`target` must be a unit of an output of shape (batch, …). Received: an output of "
+            f"shape {tuple(found[0].output.shape)} of '{run.recorder.model.name}'. "
+            "Return one row per sample from the model's `call`."
+        )
+    return found[0]
 
 
 def check_feeds(feeds: Sequence[np.ndarray], limits: Sequence[int | None]) -> None:
@@ -478,8 +495,3 @@ def class_vector(target: Any) -> Any:
             raise _unknown(target)
         return array.reshape(-1).astype("int32") if rank else target
     return ops.cast(ops.reshape(target, (-1,)), "int32")
-
-
-def graph_feeds(target: Target, labels: Sequence[str] | None) -> list[Any]:
-    """Feeds as graph constants, for a computation that becomes part of another graph."""
-    return [ops.convert_to_tensor(feed) for feed in target.feeds(labels, 1)]

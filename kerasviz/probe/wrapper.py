@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasviz.errors import InputError, KerasvizError, MethodError
+from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph
 
@@ -28,12 +30,17 @@ class Wrapper(keras.Model):
 
     def __init__(self, model: keras.Model, name: str | None = None) -> None:
         probe_inputs.check_model(model)
-        super().__init__(name=name)
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise MethodError(
+                f"`name` must be a string without '/', or None. Received: {name!r}. Choose another."
+            )
+        super().__init__(name=name, autocast=False)
         self.built = True
         self.model = model
         self.jit_compile = False
         self._taken = probe_inputs.declared(model)
         self._compiled = compiled.Compiled(self.compute)
+        self._batches = _Batches()
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         """What to compute in the graph: a dict of tensors, and what was learned on the way.
@@ -58,7 +65,8 @@ class Wrapper(keras.Model):
         self, key: Hashable, batch: probe_inputs.Batch, feeds: Sequence[Any] = ()
     ) -> compiled.Trace:
         """The compiled function for this kind of batch; nothing is run."""
-        return self._compiled.trace(key, batch.form, feeds, batch.size)
+        with failures.blaming_inputs(self.model, self._taken, batch.form):
+            return self._compiled.trace(key, batch.form, feeds, batch.size)
 
     @staticmethod
     def evaluate_trace(
@@ -74,17 +82,59 @@ class Wrapper(keras.Model):
         """
         if self._taken is None:
             return None
-        shapes = tuple(slot.shape for slot in self._taken.slots)
-        dtypes = tuple(slot.dtype or keras.config.floatx() for slot in self._taken.slots)
-        form = compiled.Form(self._taken.structure, shapes, dtypes)
-        return self._compiled.trace(key, form, feeds, None).info
+        form, tokens = self._taken.form, self._taken.token_form
+        with failures.blaming_inputs(self.model, self._taken, form):
+            try:
+                return self._compiled.trace(key, form, feeds, None).info
+            except failures.ModelError:
+                if tokens is None:
+                    raise
+                return self._compiled.trace(key, tokens, feeds, None).info
+
+    def predict(self, x: Any, **kwargs: Any) -> Any:
+        """Keras's `predict`: arrays, or anything that yields batches, of any size.
+
+        Raises:
+            InputError: Arrays that do not fit the model, or data without a single batch.
+        """
+        self._batches.count = 0
+        data = probe_inputs.rows(self._taken, x)
+        try:
+            return super().predict(data, **kwargs)
+        except KerasvizError:
+            raise
+        except (ValueError, TypeError, AttributeError, UnboundLocalError, StopIteration) as error:
+            if self._batches.count or self.distribute_strategy.num_replicas_in_sync > 1:
+                raise
+            raise InputError(
+                "`x` must be arrays, or a data set or generator that yields at least one batch. "
+                f"Received: {type(x).__name__}, on which Keras raised {type(error).__name__} "
+                f"before the first batch: {failures.gist(error)} Look whether it is empty."
+            ) from error
+
+    def computed_in_graph(
+        self, key: Any, inputs: Any, feeds: Sequence[Any]
+    ) -> tuple[dict[str, Any], Any, list[Any]]:
+        """`compute` as part of the caller's graph, and the input tensors it was computed on.
+
+        The inputs are checked as far as the graph knows them: structure, rank, sizes, dtype.
+        """
+        packed = probe_inputs.in_graph(self._taken, inputs)
+        tensors = [x for x in keras.tree.flatten(packed) if x is not None]
+        with failures.blaming_inputs(self.model, self._taken, compiled.form_of(tensors)):
+            found, info = self.compute(key, packed, feeds)
+        return found, info, tensors
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
         if self.distribute_strategy.num_replicas_in_sync > 1:
             return super().make_predict_function(force)
-        self.predict_function = lambda data: self.predict_step(data[0])
+        self.predict_function = self._predict_batch
         return self.predict_function
+
+    def _predict_batch(self, data: Any) -> Any:
+        self._batches.count += 1
+        return self.predict_step(data[0])
 
     def predict_step(self, data: Any) -> Any:
         """One batch of `predict`, as tensors, which Keras joins."""
@@ -100,3 +150,9 @@ class Wrapper(keras.Model):
     def in_graph(self) -> bool:
         """Whether the caller is building a graph."""
         return graph.in_graph()
+
+
+class _Batches:
+    """How many batches `predict` has begun."""
+
+    count = 0

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.errors import KerasvizError, RewriteError
+from kerasviz.errors import InputError, KerasvizError, RewriteError
 
 LIMIT = 16
 _lock = threading.Lock()
@@ -24,7 +24,7 @@ class Form:
     """What a compiled function is compiled for.
 
     Attributes:
-        structure: The nesting of the inputs, with 0 for each tensor.
+        structure: The nesting of the inputs, with 0 for each tensor and None for each left out.
         shapes: Static shape of each tensor, the batch axis open (None).
         dtypes: Dtype of each tensor.
     """
@@ -45,6 +45,17 @@ class Form:
     def specs(self) -> list[Any]:
         """Placeholders for the tensors."""
         return [tf.TensorSpec(s, d) for s, d in zip(self.shapes, self.dtypes, strict=True)]
+
+    def packed(self, tensors: Sequence[Any]) -> Any:
+        """The tensors in the structure."""
+        rest = iter(tensors)
+        return keras.tree.map_structure(lambda x: None if x is None else next(rest), self.structure)
+
+
+def form_of(tensors: Sequence[Any]) -> Form:
+    """The shapes and dtypes of tensors, as far as they are known."""
+    shapes = tuple(static_shape(tensor) or () for tensor in tensors)
+    return Form([0] * len(tensors), shapes, tuple(tensor.dtype.name for tensor in tensors))
 
 
 class Compiled:
@@ -121,7 +132,7 @@ class Trace:
         extra_specs = [tf.TensorSpec([None] * len(e.shape), e.dtype) for e in extras]
 
         def flat_function(*tensors: Any) -> Any:
-            packed = keras.tree.pack_sequence_as(form.structure, tensors[: len(specs)])
+            packed = form.packed(tensors[: len(specs)])
             outputs, self.info = function(key, packed, tensors[len(specs) :])
             return outputs
 
@@ -130,12 +141,24 @@ class Trace:
         ).get_concrete_function()
 
     def __call__(self, *tensors: Any) -> dict[str, Any]:
-        """Run on the flat input tensors, followed by the extras."""
-        if self._is_new:
-            self._is_new = False
-            with unoptimized():
-                return self._concrete(*tensors)
-        return self._concrete(*tensors)
+        """Run on the flat input tensors, followed by the extras.
+
+        Raises:
+            InputError: Values that an op of the model refuses, such as ids beyond an embedding.
+        """
+        try:
+            if self._is_new:
+                self._is_new = False
+                with unoptimized():
+                    return self._concrete(*tensors)
+            return self._concrete(*tensors)
+        except tf.errors.InvalidArgumentError as error:
+            told = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
+            raise InputError(
+                "`inputs` must hold values that the model can compute with. Received: values on "
+                f"which it failed: {told[0]}. Look for ids that an embedding does not have, and "
+                "for lengths that differ; `model(inputs)` fails likewise."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -166,11 +189,33 @@ def _switch_optimizer(step: int) -> None:
         options.set_experimental_options({"disable_meta_optimizer": off})
 
 
-def is_dense_number(value: Any) -> bool:
-    """Whether a TensorFlow value is a plain tensor of real numbers."""
+def is_dense(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of real numbers, or of text."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):
         return False
-    return value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool
+    kind = value.dtype
+    return kind.is_floating or kind.is_integer or kind.is_bool or kind == tf.string
+
+
+def is_text(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of text."""
+    return isinstance(value, tf.Tensor) and value.dtype == tf.string
+
+
+def static_shape(tensor: Any) -> tuple[int | None, ...] | None:
+    """What the graph knows of a tensor's shape; None where not even the rank."""
+    return None if tensor.shape.rank is None else tuple(tensor.shape)
+
+
+def shaped(tensor: Any, shape: Sequence[int | None]) -> Any:
+    """A graph tensor that is of that shape, or fails when the graph is run."""
+    return tf.ensure_shape(tensor, shape)
+
+
+def cast(tensor: Any, dtype: str) -> Any:
+    """A tensor of that dtype, in the open graph; "" leaves it as it is."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tensor if not dtype or tensor.dtype.name == dtype else tf.cast(tensor, dtype)
 
 
 def as_tensor(array: Any, dtype: str) -> Any:
@@ -178,6 +223,12 @@ def as_tensor(array: Any, dtype: str) -> Any:
     if tf.is_tensor(array):
         return array if array.dtype.name == dtype else tf.cast(array, dtype)
     return tf.convert_to_tensor(np.asarray(array, dtype=_numpy_dtype(dtype)), dtype=dtype)
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """The values of an eager tensor; text as an array of `str`."""
+    array = tensor.numpy()
+    return np.char.decode(array.astype("S"), "utf-8", "replace") if is_text(tensor) else array
 
 
 def _numpy_dtype(dtype: str) -> Any:

@@ -22,6 +22,16 @@ def identity(tensor: Any) -> Any:
     return tf.identity(tensor)
 
 
+def is_text(tensor: Any) -> bool:
+    """Whether a tensor holds strings."""
+    return bool(tensor.dtype == tf.string)
+
+
+def finite_samples(tensor: Any) -> Any:
+    """(batch,) bool: which samples hold neither NaN nor infinity."""
+    return tf.reduce_all(tf.math.is_finite(tensor), axis=tf.range(1, tf.rank(tensor)))
+
+
 def resize_bilinear(pictures: Any, size: Sequence[Any]) -> Any:
     """(batch, height, width, channels) at another size, which need not be known in advance."""
     return tf.image.resize(pictures, size, "bilinear")
@@ -72,14 +82,29 @@ class Below:
 
 
 def float_casts(x: Any) -> list[Any]:
-    """`x` itself when it is a float tensor, else the floats that the graph makes of its values."""
+    """`x` itself when it is a float tensor, else the floats that the graph makes of its values.
+
+    Empty where `x` holds ids: there is nothing to differentiate by.
+    """
     if x.dtype.is_floating:
-        return [x]
+        return [] if holds_ids(x) else [x]
     return [
         op.outputs[0]
         for op in x.consumers()
         if op.type == "Cast" and op.outputs[0].dtype.is_floating
     ]
+
+
+def holds_ids(x: Any) -> bool:
+    """Whether a tensor is no float, or floats of which the graph takes the integer part only."""
+    if not x.dtype.is_floating:
+        return True
+    uses = [output for op in x.consumers() for output in op.outputs]
+    floats = [output for output in uses if output.dtype.is_floating]
+    if any(output.op.type not in ("Cast", "Identity") for output in floats):
+        return False
+    casts = [output for output in uses if output.op.type == "Cast" and output.dtype.is_integer]
+    return bool(casts or floats) and all(map(holds_ids, floats))
 
 
 def ops_between(ys: Sequence[Any], xs: Sequence[Any]) -> list[Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import keras
 import tensorflow as tf
+
+from kerasviz.probe.backend import graph
 
 SQUASHING = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
 
@@ -33,6 +36,19 @@ class Head:
     def is_binary(self) -> bool:
         """One sigmoid unit, which stands for two classes."""
         return self.squashing == "sigmoid" and tuple(self.linear.shape[1:]) == (1,)
+
+
+def in_this_graph(output: Any) -> Any:
+    """An output of the model as a tensor of the open graph; what is no tensor, as it is."""
+    if not isinstance(output, (tf.Tensor, tf.Variable)) and not isinstance(output, keras.Variable):
+        return output
+    tensor = tf.convert_to_tensor(output)
+    return tensor if graph.is_here(tensor) else tf.identity(tensor)
+
+
+def is_head(output: Any) -> bool:
+    """Whether an output can be explained: a plain tensor of real numbers."""
+    return graph.is_here(output) and (output.dtype.is_floating or output.dtype.is_integer)
 
 
 def head(output: Any) -> Head:
