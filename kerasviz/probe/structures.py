@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,7 +17,31 @@ def paths(structure: Any) -> list[Path]:
 
     Plain dicts are flattened by sorted key, ordered dicts and named tuples as they stand.
     """
-    return [tuple(path) for path, _ in keras.tree.flatten_with_path(_by_field(structure))]
+    if not keras.tree.is_nested(structure):
+        return [()]
+    return [(key, *path) for key, part in _parts(structure) for path in paths(part)]
+
+
+def _parts(structure: Any) -> list[tuple[Any, Any]]:
+    """Each part of a container with its key, field or position, in Keras's order."""
+    if is_namedtuple(structure):
+        return list(structure._asdict().items())
+    if isinstance(structure, (list, tuple)):
+        return list(enumerate(structure))
+    if not isinstance(structure, Mapping):
+        return list(enumerate(keras.tree.flatten(structure)))
+    is_ordered = isinstance(structure, collections.OrderedDict)
+    kind: Any = collections.OrderedDict if is_ordered else dict
+    held = keras.tree.flatten(kind((key, _Part(key, part)) for key, part in structure.items()))
+    return [(one.key, one.part) for one in held]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Part:
+    """A leaf that stands for one entry of a dict."""
+
+    key: Any
+    part: Any
 
 
 def path_name(path: Path) -> str:
@@ -31,12 +57,3 @@ def is_namedtuple(value: Any) -> bool:
 def as_mapping(value: Any) -> Any:
     """A named tuple as a dict of its fields, anything else as it is."""
     return value._asdict() if is_namedtuple(value) else value
-
-
-def _by_field(structure: Any) -> Any:
-    def fields(part: Any) -> Any:
-        if not is_namedtuple(part):
-            return None
-        return collections.OrderedDict((k, _by_field(v)) for k, v in part._asdict().items())
-
-    return keras.tree.traverse(fields, structure)
