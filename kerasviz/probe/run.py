@@ -115,7 +115,8 @@ def run(
     opened = compiled.inlined_functions() if open_functions else contextlib.nullcontext()
     with quiet(model), opened, recording(model, edits) as recorder:
         outputs = model(inputs, **_inference(model))
-    found = [heads.head(output) for output in keras.tree.flatten(outputs)]
+    unit_axis = recorder.layout.unit_axis
+    found = [heads.head(output, unit_axis) for output in keras.tree.flatten(outputs)]
     return Run(inputs, outputs, found, output_names(model, outputs), recorder, tape)
 
 
@@ -124,9 +125,10 @@ def _inference(model: keras.Model) -> dict[str, bool]:
 
 
 def output_names(model: keras.Model, outputs: Any) -> list[str]:
-    """A name per output: dict keys, Keras's output names, or "0", "1", …"""
+    """A name per output: dict keys, joined by "/", Keras's output names, or "0", "1", …"""
     flat = keras.tree.flatten(outputs)
     if isinstance(outputs, Mapping):
-        return sorted(outputs)
+        paths = keras.tree.flatten_with_path(outputs)
+        return ["/".join(map(str, path)) for path, _ in paths]
     named = list(getattr(model, "output_names", None) or [])
     return named if len(named) == len(flat) else [str(i) for i in range(len(flat))]

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.errors import KerasvizError, RewriteError
+from kerasviz.errors import KerasvizError, RewriteError, TargetError
+from kerasviz.probe.backend.graph import TOLD
 
 LIMIT = 16
 _lock = threading.Lock()
@@ -131,11 +132,17 @@ class Trace:
 
     def __call__(self, *tensors: Any) -> dict[str, Any]:
         """Run on the flat input tensors, followed by the extras."""
-        if self._is_new:
-            self._is_new = False
-            with unoptimized():
-                return self._concrete(*tensors)
-        return self._concrete(*tensors)
+        try:
+            if self._is_new:
+                self._is_new = False
+                with unoptimized():
+                    return self._concrete(*tensors)
+            return self._concrete(*tensors)
+        except tf.errors.InvalidArgumentError as error:
+            told = str(error).split(TOLD)[1:2]
+            if not told:
+                raise
+            raise TargetError(told[0]) from None
 
 
 @contextlib.contextmanager

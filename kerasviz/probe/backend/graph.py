@@ -10,6 +10,7 @@ import tensorflow as tf
 
 NOT_DIFFERENTIABLE = {"StopGradient", "PreventGradient", "ZerosLike", "OnesLike"}
 FLOAT16_SCALE = 1024.0
+TOLD = "\u2063"
 
 
 def is_here(value: Any) -> bool:
@@ -20,6 +21,32 @@ def is_here(value: Any) -> bool:
 def identity(tensor: Any) -> Any:
     """A tensor of its own with the same value."""
     return tf.identity(tensor)
+
+
+def is_symbolic(value: Any) -> bool:
+    """Whether a value is a tensor of a graph that is being built, so that nobody knows it yet."""
+    return tf.is_tensor(value) and not hasattr(value, "numpy")
+
+
+def is_real(tensor: Any) -> bool:
+    """Whether a tensor holds real numbers."""
+    dtype = tf.as_dtype(tensor.dtype)
+    return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
+
+
+def of_size(tensor: Any, other: Any, message: str) -> Any:
+    """`tensor`, once it is known at run time that its axes after the first have `other`'s sizes.
+
+    Args:
+        tensor: (1 or batch, …).
+        other: (batch, …) of the same rank.
+        message: What to say otherwise, with {} for the sizes of `other` and of `tensor`.
+    """
+    wanted, found = tf.shape(other)[1:], tf.shape(tensor)[1:]
+    text = tf.strings.format(TOLD + message + TOLD, (wanted, found))
+    check = tf.debugging.Assert(tf.reduce_all(wanted == found), [text])
+    with tf.control_dependencies([check]):
+        return tf.identity(tensor)
 
 
 def resize_bilinear(pictures: Any, size: Sequence[Any]) -> Any:
