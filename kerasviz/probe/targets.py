@@ -318,7 +318,14 @@ class Function(Target):
                 f"Received: {self._name} returned dtype {value.dtype}. Take its magnitude."
             )
         head = run.heads[0] if len(run.heads) == 1 and not run.heads[0].fault else None
-        return Score(ops.cast(value, "float32"), None, f"callable '{self._name}'", head=head)
+        value = graph.of_sizes(
+            ops.cast(value, "float32"),
+            graph.sizes(keras.tree.flatten(run.inputs)[0])[:1],
+            graph.sizes(value)[:1],
+            "`target` must return one score per sample, {}. Received: {} of them. "
+            "Keep the batch axis of the outputs.",
+        )
+        return Score(value, None, f"callable '{self._name}'", head=head)
 
     @property
     def _name(self) -> str:
@@ -501,15 +508,6 @@ def check_feeds(feeds: Sequence[Any], limits: Sequence[Classes | Positions], siz
             limit.check(feed, size)
 
 
-def check_scores(scores: np.ndarray, size: int) -> None:
-    """Refuse scores of which there is not one per sample."""
-    if len(scores) != size:
-        raise TargetError(
-            f"`target` must return one score per sample ({size}). Received: {len(scores)} scores. "
-            "Keep the batch axis of the outputs."
-        )
-
-
 def _classes(head: Head) -> Classes:
     if head.squashing:
         return Classes(head.classes)
@@ -565,9 +563,11 @@ def _fitted(mask: Any, taken: Any) -> Any:
     mask = mask if len(mask.shape) == len(taken.shape) else mask[None]
     if None not in taken.shape[1:]:
         return mask
-    return graph.of_size(
-        mask,
-        taken,
+    wanted = graph.sizes(taken)[1:]
+    return graph.of_sizes(
+        graph.cut_or_padded(mask, wanted),
+        wanted,
+        graph.sizes(mask)[1:],
         "`mask` must have the positions of the output, {}. Received: {}. Resize it to the output.",
     )
 

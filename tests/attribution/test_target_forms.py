@@ -175,7 +175,7 @@ def test_scores_that_cannot_be_hashed(explainer: kv.Saliency) -> None:
 
 def test_callables_must_return_one_real_score_per_sample(explainer: kv.Saliency) -> None:
     for score, message in (
-        (lambda z: z[:2, 0], r"one score per sample \(3\). Received: 2"),
+        (lambda z: z[:2, 0], r"one score per sample, \[3\]. Received: \[2\]"),
         (lambda z: ops.mean(z), r"returned shape \(\)"),
         (lambda z: tf.cast(z[:, 0], tf.complex64), "real numbers.*complex64"),
         (lambda z: None, "returned shape None"),

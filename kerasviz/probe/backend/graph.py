@@ -34,15 +34,29 @@ def is_real(tensor: Any) -> bool:
     return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
 
 
-def of_size(tensor: Any, other: Any, message: str) -> Any:
-    """`tensor`, once it is known at run time that its axes after the first have `other`'s sizes.
+def sizes(tensor: Any) -> Any:
+    """(axes,) int32 sizes of a tensor, as known when the graph runs."""
+    return tf.shape(tensor)
+
+
+def cut_or_padded(tensor: Any, wanted: Any) -> Any:
+    """(batch, …) with zeros behind, or values left out, so that its other axes have these sizes."""
+    found = tf.shape(tensor)
+    kept = tf.minimum(found[1:], wanted)
+    part = tf.slice(tensor, tf.zeros_like(found), tf.concat([found[:1], kept], 0))
+    behind = tf.concat([[0], wanted - kept], 0)
+    return tf.pad(part, tf.stack([tf.zeros_like(behind), behind], axis=1))
+
+
+def of_sizes(tensor: Any, wanted: Any, found: Any, message: str) -> Any:
+    """`tensor`, once it is known at run time that two lists of sizes agree.
 
     Args:
-        tensor: (1 or batch, …).
-        other: (batch, …) of the same rank.
-        message: What to say otherwise, with {} for the sizes of `other` and of `tensor`.
+        tensor: What depends on it.
+        wanted: (axes,) the sizes that are right.
+        found: (axes,) the sizes that came.
+        message: What to say where they differ, with {} for each of the two.
     """
-    wanted, found = tf.shape(other)[1:], tf.shape(tensor)[1:]
     text = tf.strings.format(TOLD + message + TOLD, (wanted, found))
     check = tf.debugging.Assert(tf.reduce_all(wanted == found), [text])
     with tf.control_dependencies([check]):
