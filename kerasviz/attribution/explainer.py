@@ -59,7 +59,7 @@ class Info:
     """What tracing an explainer teaches."""
 
     score_kind: str
-    limits: tuple[int | None, ...]
+    limits: tuple[probe_targets.Classes | probe_targets.Positions, ...]
     has_index: bool
     raw: Mapping[str, RawMap]
     coverage: str
@@ -200,7 +200,7 @@ class Explainer(Wrapper):
             scores=found["score"],
             score_kind=info.score_kind,
             targets=indices,
-            target_names=tuple(chosen.names(labels, indices, batch.size)),
+            target_names=tuple(chosen.names(labels, indices, batch.size, info.limits)),
             predictions=found.get("output"),
             labels=None if labels is None else tuple(labels),
             layer=maps.unwrap({n: r.layer for n, r in info.raw.items()}, info.several) or None,
@@ -251,7 +251,7 @@ class Explainer(Wrapper):
         if head is not None and len(head.output.shape) == 2:
             found["output"] = ops.cast(head.output, "float32")
         for name, one in raw.by_input.items():
-            found |= self._scaled(name, one)
+            found |= self._scaled(name, one, score)
         several = len(keras.tree.flatten(inputs)) > 1
         info = Info(
             score.kind,
@@ -259,13 +259,13 @@ class Explainer(Wrapper):
             score.index is not None,
             {n: dataclasses.replace(r, values=None, signals={}) for n, r in raw.by_input.items()},
             raw.coverage,
-            None if head is None else head.units,
+            None if head is None else head.classes,
             several,
         )
         return found, info
 
-    def _scaled(self, name: str, raw: RawMap) -> dict[str, Any]:
-        values = ops.cast(raw.values, "float32")
+    def _scaled(self, name: str, raw: RawMap, score: Score) -> dict[str, Any]:
+        values = maps.blank(ops.cast(raw.values, "float32"), ops.isnan(score.value))
         axes = tuple(range(1, len(values.shape)))
         peak = ops.max(ops.abs(values), axis=axes)
         found = {f"signal/{signal}/{name}": tensor for signal, tensor in raw.signals.items()}
@@ -291,8 +291,9 @@ class Explainer(Wrapper):
         feeds = chosen.feeds(labels, batch.size)
         tensors = [compiled.as_tensor(feed, feed.dtype.name) for feed in feeds]
         trace = self.traced(_Key(chosen), batch, tensors)
-        probe_targets.check_feeds(feeds, trace.info.limits)
-        return self.evaluate_trace(trace, batch, tensors), trace.info, batch
+        probe_targets.check_feeds(feeds, trace.info.limits, batch.size)
+        found = self.evaluate_trace(trace, batch, tensors)
+        return found, trace.info, batch
 
     def _trace(self, target: Target, batch: Any) -> Any:
         feeds = target.feeds(None, batch.size)
@@ -304,17 +305,14 @@ class Explainer(Wrapper):
         A sample that holds NaN or infinity gets a NaN map, and so does one whose class comes in a
         tensor and is none of the output's.
         """
-        given = ops.is_tensor(target)
-        chosen = probe_targets.Class(0) if given else self._target(target)
-        labels = self._labels_in_graph(chosen)
-        feeds = [] if given else chosen.feeds(labels, self._size_in_graph(inputs))
-        vectors = [_class_tensor(target)] if given else [*map(ops.convert_to_tensor, feeds)]
+        chosen = self._target(target)
+        size = self._size_in_graph(inputs)
+        feeds = chosen.feeds(self._labels_in_graph(chosen), size)
+        vectors = [*map(ops.convert_to_tensor, feeds)]
         found, info, tensors = self.computed_in_graph(_Key(chosen), inputs, vectors)
         self._labels(info.head)
-        probe_targets.check_feeds(feeds, info.limits[: len(feeds)])
+        probe_targets.check_feeds(feeds, info.limits, size)
         usable = [graph.finite_samples(x) for x in tensors if x.dtype.is_floating]
-        if given and info.limits[0] is not None:
-            usable.append((vectors[0] >= 0) & (vectors[0] < info.limits[0]))
         return maps.kept_where(usable, found), info
 
     def _labels_in_graph(self, chosen: Target) -> Sequence[str] | None:
@@ -340,16 +338,15 @@ class Explainer(Wrapper):
             target = probe_targets.class_vector(target)
         return probe_targets.to_target(target)
 
-    def _labels(self, units: int | None) -> Sequence[str] | None:
+    def _labels(self, classes: int | None) -> Sequence[str] | None:
         if self._settings.labels is not None:
-            classes = 2 if units == 1 and len(self._settings.labels) == 2 else units
             if classes not in (None, len(self._settings.labels)):
                 raise TargetError(
                     f"`labels` must hold one name per class ({classes}). "
                     f"Received: {len(self._settings.labels)} names."
                 )
             return self._settings.labels
-        if units == 1000:
+        if classes == 1000:
             from kerasviz.samples import imagenet_labels
 
             return imagenet_labels()
@@ -430,16 +427,6 @@ class _Settings:
     labels: Sequence[str] | None
     normalize: bool
     seen: list[str] = dataclasses.field(default_factory=list)
-
-
-def _class_tensor(target: Any) -> Any:
-    """(batch,) class indices of a graph tensor."""
-    if compiled.is_text(target) or not compiled.is_dense(target):
-        raise TargetError(
-            "`target` must be numbers where it is a tensor: class indices (batch,) or one-hot "
-            f"(batch, classes). Received: {target!r}. Look labels up before, or pass one label."
-        )
-    return probe_targets.class_vector(target)
 
 
 def _checked_address(model: keras.Model, layer: Any) -> str | None:

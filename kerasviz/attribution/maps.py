@@ -39,6 +39,12 @@ def divided(values: Any, peak: Any) -> Any:
     return values / per_sample(safe, len(values.shape))
 
 
+def blank(values: Any, spoilt: Any) -> Any:
+    """The values with NaN for samples, (batch,) bool, whose score is NaN: a rule may drop it."""
+    spoilt = per_sample(spoilt, len(values.shape))
+    return ops.where(spoilt, ops.cast(float("nan"), values.dtype), values)
+
+
 def largest(values: Any) -> Any:
     """(batch,) largest absolute value of each sample."""
     return ops.max(ops.abs(values), axis=tuple(range(1, len(values.shape))))

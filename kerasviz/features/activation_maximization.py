@@ -498,8 +498,7 @@ class _ObjectiveOf(Wrapper):
         (plan,) = self._held
         record = run(self.model, inputs)
         names = [canvas.slot.name for canvas in plan.canvases]
-        by_name = dict(zip(record.input_names, keras.tree.flatten(inputs), strict=True))
-        shown = {name: by_name[name] for name in names}
+        shown = {name: record.input_tensors[name] for name in names}
         pictures = {c.slot.name: _as_picture(c, shown[c.slot.name]) for c in plan.canvases}
         opacity = ops.ones((plan.count,)) if plan.canvases[0].image.alpha else None
         scene = plan.scene(record, pictures, shown, opacity)

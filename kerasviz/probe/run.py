@@ -165,7 +165,7 @@ def run(
     outputs = keras.tree.map_structure(heads.in_this_graph, outputs)
     places = zip(structures.paths(outputs), keras.tree.flatten(outputs), strict=True)
     tensors = {path: output for path, output in places if heads.is_head(output)}
-    found = [heads.head(output) for output in tensors.values()]
+    found = [heads.head(output, recorder.layout.unit_axis) for output in tensors.values()]
     return Run(inputs, outputs, found, list(tensors), recorder, tape)
 
 

@@ -28,6 +28,10 @@ class Layout:
         """Channel axis of a tensor of that rank that follows this layout."""
         return max(1, rank - self.spatial_rank - 1) if self.channels_first else rank - 1
 
+    def unit_axis(self, rank: int) -> int:
+        """The same for an output: the last axis where it has no room for these positions."""
+        return self.channel_axis(rank) if rank > self.spatial_rank + 1 else rank - 1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:

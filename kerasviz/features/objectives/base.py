@@ -87,7 +87,7 @@ class Scene:
         labels = self.labels(heads[0].units if len(heads) == 1 else None)
         feeds = chosen.feeds(labels, self.num_images)
         score = chosen.score(self.record, [ops.convert_to_tensor(feed) for feed in feeds])
-        targets.check_feeds(feeds, score.limits)
+        targets.check_feeds(feeds, score.limits, self.num_images)
         return score.value
 
 

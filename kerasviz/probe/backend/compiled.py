@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.errors import InputError, KerasvizError, RewriteError
+from kerasviz.errors import InputError, KerasvizError, RewriteError, TargetError
+from kerasviz.probe.backend.graph import TOLD
 
 LIMIT = 16
 _lock = threading.Lock()
@@ -145,6 +146,7 @@ class Trace:
 
         Raises:
             InputError: Values that an op of the model refuses, such as ids beyond an embedding.
+            TargetError: A target whose size, known only now, does not fit.
         """
         try:
             if self._is_new:
@@ -153,6 +155,9 @@ class Trace:
                     return self._concrete(*tensors)
             return self._concrete(*tensors)
         except tf.errors.InvalidArgumentError as error:
+            ours = str(error).split(TOLD)[1:2]
+            if ours:
+                raise TargetError(ours[0]) from None
             told = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
             raise InputError(
                 "`inputs` must hold values that the model can compute with. Received: values on "

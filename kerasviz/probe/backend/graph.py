@@ -10,6 +10,7 @@ import tensorflow as tf
 
 NOT_DIFFERENTIABLE = {"StopGradient", "PreventGradient", "ZerosLike", "OnesLike"}
 FLOAT16_SCALE = 1024.0
+TOLD = "\u2063"
 
 
 def is_here(value: Any) -> bool:
@@ -30,6 +31,46 @@ def is_text(tensor: Any) -> bool:
 def finite_samples(tensor: Any) -> Any:
     """(batch,) bool: which samples hold neither NaN nor infinity."""
     return tf.reduce_all(tf.math.is_finite(tensor), axis=tf.range(1, tf.rank(tensor)))
+
+
+def is_symbolic(value: Any) -> bool:
+    """Whether a value is a tensor of a graph that is being built, so that nobody knows it yet."""
+    return tf.is_tensor(value) and not hasattr(value, "numpy")
+
+
+def is_real(tensor: Any) -> bool:
+    """Whether a tensor holds real numbers."""
+    dtype = tf.as_dtype(tensor.dtype)
+    return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
+
+
+def sizes(tensor: Any) -> Any:
+    """(axes,) int32 sizes of a tensor, as known when the graph runs."""
+    return tf.shape(tensor)
+
+
+def cut_or_padded(tensor: Any, wanted: Any) -> Any:
+    """(batch, …) with zeros behind, or values left out, so that its other axes have these sizes."""
+    found = tf.shape(tensor)
+    kept = tf.minimum(found[1:], wanted)
+    part = tf.slice(tensor, tf.zeros_like(found), tf.concat([found[:1], kept], 0))
+    behind = tf.concat([[0], wanted - kept], 0)
+    return tf.pad(part, tf.stack([tf.zeros_like(behind), behind], axis=1))
+
+
+def of_sizes(tensor: Any, wanted: Any, found: Any, message: str) -> Any:
+    """`tensor`, once it is known at run time that two lists of sizes agree.
+
+    Args:
+        tensor: What depends on it.
+        wanted: (axes,) the sizes that are right.
+        found: (axes,) the sizes that came.
+        message: What to say where they differ, with {} for each of the two.
+    """
+    text = tf.strings.format(TOLD + message + TOLD, (wanted, found))
+    check = tf.debugging.Assert(tf.reduce_all(wanted == found), [text])
+    with tf.control_dependencies([check]):
+        return tf.identity(tensor)
 
 
 def resize_bilinear(pictures: Any, size: Sequence[Any]) -> Any:
