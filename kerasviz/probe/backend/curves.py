@@ -38,7 +38,7 @@ class Shape:
     def is_same_above(self, other: Shape) -> bool:
         """Whether two shapes differ at most in their slope below the threshold."""
         pairs = [(getattr(self, n), getattr(other, n)) for n in ("threshold", "cap", "above")]
-        return all(np.array_equal(a, b) for a, b in pairs)
+        return all(np.shape(a) == np.shape(b) and np.allclose(a, b) for a, b in pairs)
 
     @property
     def is_leaky_relu(self) -> bool:
@@ -147,9 +147,11 @@ def gate(function: Function) -> float | None:
     if not np.isfinite(values).all():
         return None
     is_flat = np.allclose(values[0], values[1]) and np.allclose(values[-1], values[-2])
+    jumps = np.abs(np.diff(values, axis=0)).max() > (values[-1] - values[0]).max() / 2
     is_symmetric = np.allclose(values + values[::-1], values[0] + values[-1])
     rises = (values[-1] > values[0] + TOLERANCE).all()
-    return float(values[0, 0]) if is_flat and is_symmetric and rises else None
+    is_gate = is_flat and is_symmetric and rises and not jumps
+    return float(values[0, 0]) if is_gate else None
 
 
 def is_curve(function: Function) -> bool:

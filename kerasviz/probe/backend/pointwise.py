@@ -281,6 +281,11 @@ def operands(op: Any) -> Sequence[Any] | None:
     return op.inputs
 
 
+def bends(op: Any) -> bool:
+    """Whether the result may change its slope from one number to the next."""
+    return op.type in BENDS or (op.type == "Sqrt" and op.inputs[0].op.type == "Square")
+
+
 def _keeps_reals(cast: Any) -> bool:
     before, after = cast.inputs[0].dtype, cast.outputs[0].dtype
     return (before.is_floating or before == tf.bool) and after.is_floating

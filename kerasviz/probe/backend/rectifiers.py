@@ -200,7 +200,7 @@ class _Search:
     def visit(self, op: Any, may_end: bool) -> None:
         """Take the next op; an activation may end there if it is on the way to the score."""
         output, unknown = op.outputs[0], self.pieces.unknown(op)
-        bends = op.type in pointwise.BENDS
+        bends = pointwise.bends(op)
         for marked in (self._bent, self._unexplained):
             if bends or any(id(t) in marked for t in unknown):
                 marked.add(id(output))
@@ -224,11 +224,12 @@ class _Search:
         return True
 
     def _pieces_to(self, output: Any) -> Iterator[pointwise.Piece]:
-        """First those that begin where a rectifier on the way begins, then the shorter first."""
+        """The likely first: from where a rectifier on the way begins; not from amid a bend."""
         dominators = self.pieces.dominators(output)
         earlier = [self.found[id(t)].piece.source for t in dominators if id(t) in self.found]
         first = {id(t) for t in earlier}
-        for tensor in sorted(dominators, key=lambda t: id(t) not in first):
+        bent = self._unexplained
+        for tensor in sorted(dominators, key=lambda t: (id(t) not in first, id(t) in bent)):
             if tensor.dtype.is_floating and output.shape.is_compatible_with(tensor.shape):
                 yield self.pieces.piece(output, tensor)
 
@@ -300,7 +301,7 @@ def _is_leak(shape: curves.Shape) -> bool:
     """Whether the shape is a ReLU's or a leaky one's, rather than that of a ReLU beside a skip."""
     if shape.below is None:
         return True
-    return not np.any(shape.below) or bool(np.all(shape.above == 1) and np.all(shape.below >= 0))
+    return not np.any(shape.below) or bool(np.allclose(shape.above, 1) and np.all(shape.below >= 0))
 
 
 def _function_names(op: Any) -> list[str]:
@@ -417,7 +418,7 @@ def _deconvolution(gate: Any, upstream: Any, _: Any) -> list[Any]:
 
 def _leaked(rectifier: Rectifier, gradient: Any) -> Any:
     shape, positive = rectifier.shape, tf.nn.relu(gradient)
-    if np.any(shape.above != 1):
+    if not np.allclose(shape.above, 1):
         positive *= _number(shape.above, gradient.dtype)
     if shape.below is not None and not np.any(shape.below):
         return positive
