@@ -344,3 +344,22 @@ def test_half_precision_neither_overflows_nor_vanishes(head: float, explainer: t
     np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
     half(images[:2], target=1)
     assert half.num_traces == 1
+
+
+def test_what_a_layer_keeps_as_a_constant_counts_as_a_weight() -> None:
+    zeros = tf.zeros(200)
+    model = dense(layers.Dense(200), Applied(lambda x: tf.maximum(x, zeros)))
+    with pytest.raises(RewriteError, match="as its weights decide"):
+        kv.GuidedSaliency(model)(VECTORS)
+
+
+def test_a_piece_keeps_the_shape_of_its_input() -> None:
+    def widened(x: tf.Tensor) -> tf.Tensor:
+        return -tf.minimum(tf.zeros((1, 6)) - tf.nn.relu(x)[:, :1], 0.0)
+
+    assert explained(widened).coverage == "rewrote 1 of 1 ReLU; left alone: 1 Minimum"
+
+
+def test_the_largest_along_another_axis_is_no_relu() -> None:
+    with pytest.raises(MethodError, match="0 of 0 ReLU"):
+        explained(lambda x: tf.reduce_max(tf.stack([x, 0 * x], 1), 2))

@@ -74,7 +74,7 @@ MEANING: dict[str, Any] = {
     "Cast": lambda x: x * 1.0,
 }
 FILLED = {"Fill": 1, "BroadcastTo": 0, "Reshape": 0, "ExpandDims": 0}
-DEPTH, DOMINATORS, LARGEST = 48, 16, 1024
+DEPTH, DOMINATORS, LARGEST = 16, 12, 1024
 SOME_WEIGHTS = (0.25, 2.0, -0.5)
 
 
