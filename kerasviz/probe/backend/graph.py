@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -87,7 +87,11 @@ def differentiable_inputs(op: Any) -> list[Any]:
     """Inputs of an op through which a gradient can flow back."""
     if op.type in NOT_DIFFERENTIABLE:
         return []
-    return [t for t in op.inputs if t.dtype.is_floating or t.dtype == tf.variant]
+    return [t for t in op.inputs if _carries_gradients(t.dtype)]
+
+
+def _carries_gradients(dtype: Any) -> bool:
+    return dtype.is_floating or dtype.is_complex or dtype == tf.variant
 
 
 def above(ys: Iterable[Any], stop: Iterable[Any] = ()) -> dict[int, Any]:
@@ -177,8 +181,18 @@ def gradients(
         xs: Tensors to differentiate by; the graph between them and `y` is all that is visited.
         seed: Optional upstream gradient, of the shape of `y`.
         scale: Power of two that keeps half-precision gradients above underflow; divided out again.
+            Where gradients of that size overflow, they are computed again without it.
         tape: The tape that has watched all of `xs`, if there is one.
     """
+    found = _scaled_gradients(y, xs, seed, scale, tape)
+    if scale == 1.0:
+        return found
+    return _where_finite(found, lambda: _scaled_gradients(y, xs, seed, 1.0))
+
+
+def _scaled_gradients(
+    y: Any, xs: Sequence[Any], seed: Any, scale: float, tape: Any = None
+) -> list[Any]:
     upstream = (tf.ones_like(y) if seed is None else seed) * tf.cast(scale, y.dtype)
     if tape is None:
         found = tf.gradients(y, list(xs), grad_ys=upstream)
@@ -187,6 +201,22 @@ def gradients(
     return [
         None if g is None else tf.cast(tf.convert_to_tensor(g), tf.float32) / scale for g in found
     ]
+
+
+def _where_finite(found: Sequence[Any], instead: Callable[[], list[Any]]) -> list[Any]:
+    """What was found, with other numbers where it has overflown; they are computed only then."""
+    connected = [g for g in found if g is not None]
+    if not connected:
+        return list(found)
+
+    def mended() -> list[Any]:
+        others = [g for g in instead() if g is not None]
+        pairs = zip(connected, others, strict=True)
+        return [tf.where(tf.math.is_finite(g), g, other) for g, other in pairs]
+
+    is_finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in connected])
+    chosen = iter(tf.cond(is_finite, lambda: connected, mended))
+    return [None if g is None else next(chosen) for g in found]
 
 
 def precision_scale(tensors: Iterable[Any]) -> float:
