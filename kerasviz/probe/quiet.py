@@ -12,7 +12,7 @@ from kerasviz.probe import containment
 
 
 @contextlib.contextmanager
-def quiet(model: keras.Model) -> Iterator[None]:
+def quiet(model: keras.Model) -> Iterator[keras.StatelessScope]:
     """Within this context calling `model` changes nothing in it, also when the call raises.
 
     Variables (batch statistics, recurrent states, seed generators) are shielded by Keras's
@@ -21,8 +21,8 @@ def quiet(model: keras.Model) -> Iterator[None]:
     """
     before = [(layer, _snapshot(layer)) for layer in containment.all_layers(model)]
     try:
-        with keras.StatelessScope():
-            yield
+        with keras.StatelessScope() as scope:
+            yield scope
     finally:
         for layer, state in before:
             _restore(layer, state)

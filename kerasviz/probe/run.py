@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
@@ -109,11 +108,15 @@ def run(
         model: The user's model; left as it was.
         inputs: Graph tensors in the model's structure.
         edits: Optional dict address → function of the layer's output.
-        open_functions: Whether `tf.function`s inside layers are traced into this graph.
+        open_functions: Refuse a `tf.function` that cannot be traced into this graph, where a rule
+            has to see what is inside.
         tape: An open tape that watches the inputs, for `Run.gradients`.
     """
-    opened = compiled.inlined_functions() if open_functions else contextlib.nullcontext()
-    with quiet(model), opened, recording(model, edits) as recorder:
+    with (
+        quiet(model) as scope,
+        recording(model, edits) as recorder,
+        compiled.inlined_functions(scope, recorder.mark, required=open_functions),
+    ):
         outputs = model(inputs, **_inference(model))
     found = [heads.head(output) for output in keras.tree.flatten(outputs)]
     return Run(inputs, outputs, found, output_names(model, outputs), recorder, tape)
