@@ -16,7 +16,7 @@ class Patch:
     The replacement is seen by all threads, so it has to ask whether it concerns the calling one.
 
     Args:
-        kind: The class.
+        kind: The class that defines the method itself.
         name: Name of the method.
         replace: From the original function to its replacement.
     """
@@ -26,7 +26,7 @@ class Patch:
     ) -> None:
         self._kind, self._name, self._replace = kind, name, replace
         self._inside: set[object] = set()
-        self._original: Any = None
+        self._own: Any = None
 
     @contextlib.contextmanager
     def on(self) -> Iterator[None]:
@@ -43,11 +43,11 @@ class Patch:
                 self._remove()
 
     def _install(self) -> None:
-        if self._original is None:
-            self._original = getattr(self._kind, self._name)
-            setattr(self._kind, self._name, self._replace(self._original))
+        if self._own is None:
+            self._own = vars(self._kind)[self._name]
+            setattr(self._kind, self._name, self._replace(self._own))
 
     def _remove(self) -> None:
-        if self._original is not None and not self._inside:
-            setattr(self._kind, self._name, self._original)
-            self._original = None
+        if self._own is not None and not self._inside:
+            setattr(self._kind, self._name, self._own)
+            self._own = None

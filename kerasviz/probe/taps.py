@@ -242,5 +242,5 @@ _patches = [
 _patches += [
     Patch(keras.Layer, name, _plain)
     for name in ("rematerialized_call",)
-    if hasattr(keras.Layer, name)
+    if name in vars(keras.Layer)
 ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import threading
+import time
 from typing import Any
 
 import keras
@@ -11,7 +15,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import kerasviz as kv
-from kerasviz.errors import RewriteError
+from kerasviz.errors import KerasvizError, MethodError, RewriteError
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(32, 5)).astype("float32")
@@ -208,3 +212,195 @@ def test_a_rematerialized_model_is_explained_like_the_plain_one(mode: str) -> No
         np.testing.assert_allclose(
             method(saving)(IMAGES, target=1), method(plain)(IMAGES, target=1), atol=1e-5
         )
+
+
+# ------------------------------------------------------------------------------------- state
+
+
+class Counting(layers.Layer):
+    """Keeps state of every kind, and computes with what it has just written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw = tf.Variable(1.0, trainable=False)
+        self.rows = tf.Variable(tf.zeros([3, 2]), trainable=False)
+        self.calls = 0
+        self.history: list[Any] = []
+        self.nested = {"deep": [{"deeper": set()}], "ordered": collections.OrderedDict(a=1)}
+        self.queue = collections.deque(maxlen=2)
+
+    def call(self, inputs: Any) -> Any:
+        self.raw.assign_add(1.0)
+        self.raw.assign(self.raw * 2.0)
+        self.rows.assign(self.rows + 1.0)
+        self.calls += 1
+        self.history.append(self.calls)
+        self.nested["deep"][0]["deeper"].add(self.calls)
+        self.nested["ordered"][str(self.calls)] = inputs
+        self.queue.append(inputs)
+        self.last = inputs
+        row = tf.nn.embedding_lookup(self.rows, [0])[0, 0]
+        return inputs * self.raw + row
+
+    def state(self) -> Any:
+        return (
+            self.raw.numpy(),
+            self.rows.numpy().tolist(),
+            self.calls,
+            list(self.history),
+            repr(self.nested["deep"]),
+            list(self.nested["ordered"]),
+            len(self.queue),
+            id(getattr(self, "last", None)),
+        )
+
+
+def counting_model() -> tuple[keras.Model, Counting]:
+    layer = Counting()
+    image = keras.Input((5,))
+    model = keras.Model(image, layers.Dense(2)(layer(layers.Dense(5)(image))))
+    return model, layer
+
+
+@pytest.mark.parametrize("called_before", [False, True])
+def test_state_of_every_kind_is_seen_by_the_run_and_left_alone(called_before: bool) -> None:
+    model, layer = counting_model()
+    if called_before:
+        model(ROWS)
+    before = layer.state()
+    explainer = kv.Saliency(model)
+    scores = explainer.explain(ROWS, target=1).scores
+    explainer(ROWS)
+    kv.activations(model, ROWS)
+    assert layer.state() == before
+    np.testing.assert_allclose(scores, model(ROWS).numpy()[:, 1], rtol=1e-5)
+    assert layer.state() != before
+
+
+def test_losses_of_a_subclassed_model_are_left_alone() -> None:
+    class Penalized(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(ops.sum(inputs))
+            return self.dense(inputs)
+
+    model = Penalized()
+    model(ROWS)
+    before = [float(loss) for loss in model.losses]
+    kv.Saliency(model)(ROWS)
+    assert [float(loss) for loss in model.losses] == before
+    assert len(before) == 1
+
+
+@pytest.mark.parametrize("write", ["branch", "scatter", "generator"])
+def test_state_that_cannot_be_shielded_is_refused(write: str) -> None:
+    variable = tf.Variable([0.0, 0.0], trainable=False)
+    generator = tf.random.Generator.from_seed(1)
+
+    def change(x: Any) -> Any:
+        if write == "branch":
+            return tf.cond(x[0, 0] > 0, lambda: variable.assign([1.0, 1.0]), lambda: variable)
+        if write == "scatter":
+            return variable.scatter_add(tf.IndexedSlices([1.0], [0]))
+        return generator.normal([2])
+
+    class Changing(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs + ops.sum(change(inputs))
+
+    image = keras.Input((5,))
+    model = keras.Model(image, layers.Dense(2)(Changing()(image)))
+    before = generator.state.numpy(), variable.numpy()
+    with pytest.raises(MethodError, match="changes no state but Keras variables"):
+        kv.Saliency(model)(ROWS)
+    np.testing.assert_array_equal(generator.state.numpy(), before[0])
+    np.testing.assert_array_equal(variable.numpy(), before[1])
+
+
+# ------------------------------------------------------------------------------------ threads
+
+
+class Paused(layers.Layer):
+    """Waits while it is traced, so that another thread can act meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def call(self, inputs: Any) -> Any:
+        self.scratch = inputs
+        if not tf.executing_eagerly():
+            self.entered.set()
+            assert self.go.wait(20)
+        doubled = self.scratch * 2.0
+        self.scratch = None
+        return doubled
+
+
+def paused_model() -> tuple[keras.Model, Paused]:
+    layer = Paused()
+    layer.go.set()
+    image = keras.Input((5,))
+    model = keras.Model(image, layers.Dense(2)(layer(image)))
+    layer.entered.clear()
+    layer.go.clear()
+    return model, layer
+
+
+def test_what_another_thread_sets_during_a_run_stays() -> None:
+    model, layer = paused_model()
+    model.stop_training, model.gone, model.known = False, 1, 1
+    thread = threading.Thread(target=lambda: kv.Saliency(model)(ROWS, target=1))
+    thread.start()
+    assert layer.entered.wait(20)
+    model.stop_training, model.note, model.known = True, "left by a callback", 2
+    del model.gone
+    layer.go.set()
+    thread.join()
+    assert (model.stop_training, model.note, model.known) == (True, "left by a callback", 2)
+    assert not hasattr(model, "gone")
+    assert layer.scratch is None
+
+
+def test_threads_that_run_one_model_do_not_meet() -> None:
+    model, layer = paused_model()
+    errors: list[Exception] = []
+
+    def explain() -> None:
+        try:
+            kv.Saliency(model)(ROWS, target=1)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=explain) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert layer.entered.wait(20)
+    time.sleep(0.3)
+    layer.go.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert layer.scratch is None
+
+
+def test_hooks_are_gone_afterwards() -> None:
+    def hooked() -> list[Any]:
+        function, variable = type(tf.function(len)), type(tf.Variable(0.0))
+        names = ["__call__", "__setattr__", "__delattr__", "rematerialized_call"]
+        return [
+            *(getattr(keras.Layer, name, None) for name in names),
+            keras.Operation.__call__,
+            function.__call__,
+            *(getattr(variable, name) for name in ("assign", "_read_variable_op", "gather_nd")),
+        ]
+
+    before = hooked()
+    model, _ = counting_model()
+    for inputs in (ROWS, ROWS[:, :3]):
+        with contextlib.suppress(KerasvizError):
+            kv.Saliency(model)(inputs)
+        assert all(a is b for a, b in zip(hooked(), before, strict=True))
