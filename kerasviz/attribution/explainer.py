@@ -228,7 +228,7 @@ class Explainer(Wrapper):
         return super().export(filepath, **kwargs)
 
     def __repr__(self) -> str:
-        info = self._compiled.latest_info
+        info = self.latest_info
         used = [] if info is None else [r for r in info.raw.values() if r.layer]
         where = "; ".join(f"{r.layer} {r.resolution}: {r.reason}" for r in used)
         where = where or self.address or self.no_layer
@@ -333,8 +333,9 @@ class Explainer(Wrapper):
         return None
 
     def _described(self) -> Info | None:
-        if self._compiled.latest_info is not None:
-            return self._compiled.latest_info
+        info = self.latest_info
+        if info is not None:
+            return info
         chosen = probe_targets.without_labels(self._target(None))
         return self.info(_Key(chosen), [compiled.spec_of(f) for f in chosen.feeds(None, 1)])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +9,10 @@ from typing import Any
 
 import keras
 
-from kerasviz.probe import containment
+from kerasviz.probe import containment, contents
 from kerasviz.probe.backend import graph, variables
 from kerasviz.probe.patches import Patch
 
-CONTAINERS: tuple[Any, ...] = (collections.OrderedDict, dict, list, set, collections.deque)
 ABSENT = object()
 _one_run_at_a_time = threading.RLock()
 _journals: list[_Journal] = []
@@ -83,18 +81,18 @@ class _Journal:
                 if key not in self._foreign:
                     _put(attributes, name, self._base.get(key, before.get(name, ABSENT)))
         for value, content in self._contents.values():
-            if not _same(_content(value), content):
-                _refill(value, content)
+            if not contents.same(contents.content(value), content):
+                contents.refill(value, content)
 
     def _keep(self, value: Any) -> None:
         """Remember what a container, and each container below it, holds now."""
         value = getattr(value, "__wrapped__", value) if isinstance(value, dict) else value
         if isinstance(value, tuple):
             below: Any = value
-        elif _kind(value) is None or id(value) in self._contents:
+        elif contents.kind(value) is None or id(value) in self._contents:
             return
         else:
-            content = _content(value)
+            content = contents.content(value)
             self._contents[id(value)] = value, content
             below = [v for _, v in content] if isinstance(value, dict) else content
             if hasattr(value, "__dict__"):
@@ -108,31 +106,6 @@ def _put(attributes: dict[str, Any], name: str, value: Any) -> None:
         attributes.pop(name, None)
     elif attributes.get(name, ABSENT) is not value:
         attributes[name] = value
-
-
-def _kind(value: Any) -> Any:
-    """The built-in container that the type is, whatever it says to `isinstance`."""
-    return next((kind for kind in CONTAINERS if issubclass(type(value), kind)), None)
-
-
-def _content(value: Any) -> list[Any]:
-    """What a container holds, read by the built-in methods, which its class may have overridden."""
-    kind = _kind(value)
-    return list(kind.items(value) if issubclass(kind, dict) else kind.__iter__(value))
-
-
-def _same(now: list[Any], before: list[Any]) -> bool:
-    return len(now) == len(before) and all(
-        a is b or (type(a) is type(b) is tuple and len(a) == 2 and a[0] is b[0] and a[1] is b[1])
-        for a, b in zip(now, before, strict=True)
-    )
-
-
-def _refill(value: Any, content: list[Any]) -> None:
-    """Put the content back by the built-in methods, which no tracking can refuse or notice."""
-    kind = _kind(value)
-    kind.clear(value)
-    (kind.extend if kind in (list, collections.deque) else kind.update)(value, content)
 
 
 def _noting(original: Callable[..., Any]) -> Callable[..., Any]:

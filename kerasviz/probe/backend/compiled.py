@@ -63,13 +63,19 @@ class Compiled:
     def __init__(self, function: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]) -> None:
         self._function = function
         self._traces: collections.OrderedDict[Hashable, Trace] = collections.OrderedDict()
-        self._sized: set[Hashable] = set()
-        self._lock = threading.RLock()
+        self._sized: collections.OrderedDict[Hashable, None] = collections.OrderedDict()
+        self.lock = threading.RLock()
 
     @property
     def traces(self) -> int:
         """Number of traces held now."""
         return len(self._traces)
+
+    def clear(self) -> None:
+        """Forget all traces."""
+        with self.lock:
+            self._traces.clear()
+            self._sized.clear()
 
     @property
     def latest_info(self) -> Any:
@@ -86,7 +92,7 @@ class Compiled:
             size: Number of samples, for models that cannot be traced with an open batch axis.
         """
         kinds = tuple((e.dtype.name, len(e.shape)) for e in extras)
-        with self._lock:
+        with self.lock:
             if (key, form, kinds) in self._sized:
                 form = form.of_size(size)
             identity: Any = (key, form, kinds)
@@ -105,10 +111,11 @@ class Compiled:
                 raise
             sized = form.of_size(size)
             self._traces[(key, sized, kinds)] = Trace(self._function, key, sized, extras)
-            self._sized.add((key, form, kinds))
+            self._sized[(key, form, kinds)] = None
             form = sized
-        while len(self._traces) > LIMIT:
-            self._traces.popitem(last=False)
+        for kept in (self._traces, self._sized):
+            while len(kept) > LIMIT:
+                kept.popitem(last=False)
         return key, form, kinds
 
 
