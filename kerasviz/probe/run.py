@@ -117,13 +117,41 @@ def run(
         recording(model, edits) as recorder,
         compiled.inlined_functions(scope, recorder.mark, required=open_functions),
     ):
-        outputs = model(inputs, **_inference(model))
+        outputs = _call(model, inputs)
     found = [heads.head(output) for output in keras.tree.flatten(outputs)]
     return Run(inputs, outputs, found, output_names(model, outputs), recorder, tape)
 
 
-def _inference(model: keras.Model) -> dict[str, bool]:
-    return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
+def _call(model: keras.Model, inputs: Any) -> Any:
+    parameters = inspect.signature(model.call).parameters
+    _check_one_argument(model, parameters)
+    try:
+        return model(inputs, **({"training": False} if "training" in parameters else {}))
+    except (AttributeError, NotImplementedError) as error:
+        if "numpy" not in str(error):
+            raise
+        raise MethodError(
+            "Expected a model that also runs inside a `tf.function`, as in `model.predict`. "
+            f"Received: '{model.name}', which takes the values of a tensor to NumPy: "
+            f"{str(error).strip().splitlines()[0]}. Use `keras.ops` in its place."
+        ) from error
+
+
+def _check_one_argument(model: keras.Model, parameters: Mapping[str, inspect.Parameter]) -> None:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [
+        parameter
+        for name, parameter in parameters.items()
+        if parameter.default is inspect.Parameter.empty
+        and name not in ("training", "mask")
+        and parameter.kind in (*positional, inspect.Parameter.KEYWORD_ONLY)
+    ]
+    if len(needed) > 1 or any(p.kind not in positional for p in needed):
+        raise MethodError(
+            "Expected a model whose `call` takes all inputs as its first argument. Received: "
+            f"{[parameter.name for parameter in needed]} as the arguments of '{model.name}'. "
+            "Let `call` take a list or a dict of them, as `model.predict` needs it too."
+        )
 
 
 def output_names(model: keras.Model, outputs: Any) -> list[str]:

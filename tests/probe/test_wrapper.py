@@ -14,6 +14,7 @@ from keras import layers, ops
 
 import kerasviz as kv
 from kerasviz.errors import MethodError
+from kerasviz.probe import containment
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype("float32") * 1e3
 
@@ -36,8 +37,8 @@ def test_a_global_policy_does_not_reach_the_inputs(method: Any, tmp_path: Path) 
         explainer = method(model, target=1)
         np.testing.assert_allclose(explainer(images), expected, atol=1e-5)
         explainer.export(tmp_path / "maps", verbose=False)
-        served = tf.saved_model.load(str(tmp_path / "maps")).serve(images)
-        np.testing.assert_allclose(served, expected, atol=1e-5)
+        loaded = tf.saved_model.load(str(tmp_path / "maps"))
+        np.testing.assert_allclose(loaded.serve(images), expected, atol=1e-5)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -71,26 +72,46 @@ def test_verbs_that_would_alter_the_model_are_refused(verb: str) -> None:
 
 
 def test_a_layer_that_holds_its_parent_is_walked_once() -> None:
-    class Child(layers.Layer):
-        def __init__(self, parent: Any) -> None:
-            super().__init__(name="child")
-            self.parent = parent
+    parent, child = layers.Layer(name="parent"), layers.Layer(name="child")
+    parent.child, child.parent = child, parent
+    assert list(containment.walk(parent)) == [("child", child)]
+    assert containment.all_layers(parent) == [parent, child]
 
-        def call(self, inputs: Any) -> Any:
-            return inputs * 2.0
 
-    class Parent(layers.Layer):
-        def __init__(self) -> None:
-            super().__init__(name="parent")
-            self.child = Child(self)
+class TwoArguments(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(2)
 
-        def call(self, inputs: Any) -> Any:
-            return self.child(inputs)
+    def call(self, first: Any, second: Any, training: bool = False) -> Any:
+        return self.dense(first + second)
 
-    image = keras.Input((4,))
-    model = keras.Model(image, layers.Dense(2, name="dense")(Parent()(image)))
-    assert list(kv.layers(model).index) == ["parent/child", "parent", "dense"]
-    assert kv.Saliency(model)(np.ones((1, 4)), target=1).shape == (1, 4)
+
+class KeywordOnly(TwoArguments):
+    def call(self, *, first: Any) -> Any:
+        return self.dense(first)
+
+
+class OnlyEager(TwoArguments):
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs * float(inputs.numpy().max()))
+
+
+class ThroughNumpy(TwoArguments):
+    def call(self, inputs: Any) -> Any:
+        return self.dense(np.asarray(inputs) * 2.0)
+
+
+@pytest.mark.parametrize("kind", [TwoArguments, KeywordOnly, OnlyEager, ThroughNumpy])
+@pytest.mark.parametrize("explain", [kv.Saliency, kv.GuidedSaliency, kv.Activations])
+def test_models_that_cannot_be_run_on_one_input_in_a_graph_are_refused(
+    kind: Any, explain: Any
+) -> None:
+    model, rows = kind(), np.ones((2, 4), "float32")
+    model.dense.build((None, 4))
+    model.built = True
+    with pytest.raises(MethodError, match=r"(?s)Expected a model .* Received: .*_?\w+'"):
+        explain(model)(rows)
 
 
 def test_a_model_without_layers_has_an_empty_table() -> None:
