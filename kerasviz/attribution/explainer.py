@@ -228,7 +228,7 @@ class Explainer(Wrapper):
         return super().export(filepath, **kwargs)
 
     def __repr__(self) -> str:
-        info = self._compiled.latest_info
+        info = self.latest_info
         used = [] if info is None else [r for r in info.raw.values() if r.layer]
         where = "; ".join(f"{r.layer} {r.resolution}: {r.reason}" for r in used)
         where = where or self.address or self.no_layer
@@ -353,9 +353,8 @@ class Explainer(Wrapper):
         return None
 
     def _described(self) -> Info | None:
-        if self._compiled.latest_info is not None:
-            return self._compiled.latest_info
-        return self._described_by(self._target(None))
+        info = self.latest_info
+        return info if info is not None else self._described_by(self._target(None))
 
     def _described_by(self, target: Target) -> Info | None:
         """What tracing with a target teaches; None where the inputs are not known."""

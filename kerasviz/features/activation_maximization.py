@@ -28,6 +28,7 @@ from kerasviz.probe.backend.loop import Loop
 from kerasviz.probe.backend.sampling import Draws
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.taps import first_layout
+from kerasviz.probe.watch import Watch
 from kerasviz.probe.wrapper import Wrapper
 
 ops: Any = keras.ops
@@ -126,6 +127,7 @@ class ActivationMaximization(keras.Model):
             ),
             unit_gradient=settings.unit_gradient,
             preset=preset,
+            watch=Watch(model),
         )
         self._progress = _Progress()
         self._make_weights()
@@ -276,6 +278,8 @@ class ActivationMaximization(keras.Model):
         return self.train_function
 
     def _execute(self, iterator: Any) -> dict[str, float]:
+        if self._plan.watch.changed():
+            self._progress.loops = {}
         count = min(int(self.steps_per_execution), self._progress.remaining)
         left = self._plan.redirected_steps - int(self._step)
         first = min(count, max(0, left))
@@ -417,6 +421,7 @@ class _Plan:
     redirected_steps: int
     unit_gradient: bool
     preset: str
+    watch: Watch
     references: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def prepare(self) -> None:

@@ -140,7 +140,8 @@ def layers(model: keras.Model, inputs: Any = None) -> pd.DataFrame:
         InputError: The model is not built, or does not say what it takes and no `inputs` came.
     """
     rows = _Layers(model).rows(inputs)
-    return pd.DataFrame(rows).set_index("address")
+    columns = ["address", "type", "output_shape", "parameters", "calls"]
+    return pd.DataFrame(rows, columns=columns).set_index("address")
 
 
 class _Layers(Wrapper):

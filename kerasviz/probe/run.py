@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
@@ -156,11 +155,15 @@ def run(
         model: The user's model; left as it was.
         inputs: Graph tensors in the model's structure.
         edits: Optional dict address → function of the layer's output.
-        open_functions: Whether `tf.function`s inside layers are traced into this graph.
+        open_functions: Refuse a `tf.function` that cannot be traced into this graph, where a rule
+            has to see what is inside.
         tape: An open tape that watches the inputs, for `Run.gradients`.
     """
-    opened = compiled.inlined_functions() if open_functions else contextlib.nullcontext()
-    with quiet(model), opened, recording(model, edits) as recorder:
+    with (
+        quiet(model) as scope,
+        recording(model, edits) as recorder,
+        compiled.inlined_functions(scope, recorder.mark, required=open_functions),
+    ):
         outputs = _outputs(model, inputs)
     outputs = keras.tree.map_structure(heads.in_this_graph, outputs)
     places = zip(structures.paths(outputs), keras.tree.flatten(outputs), strict=True)
@@ -171,15 +174,43 @@ def run(
 
 def _outputs(model: keras.Model, inputs: Any) -> Any:
     try:
-        return model(inputs, **_inference(model))
+        return _call(model, inputs)
     except KerasvizError:
         raise
     except Exception as error:
         raise failures.ModelError(str(error)) from error
 
 
-def _inference(model: keras.Model) -> dict[str, bool]:
-    return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
+def _call(model: keras.Model, inputs: Any) -> Any:
+    parameters = inspect.signature(model.call).parameters
+    _check_one_argument(model, parameters)
+    try:
+        return model(inputs, **({"training": False} if "training" in parameters else {}))
+    except (AttributeError, NotImplementedError) as error:
+        if "numpy" not in str(error):
+            raise
+        raise MethodError(
+            "Expected a model that also runs inside a `tf.function`, as in `model.predict`. "
+            f"Received: '{model.name}', which takes the values of a tensor to NumPy: "
+            f"{str(error).strip().splitlines()[0]}. Use `keras.ops` in its place."
+        ) from error
+
+
+def _check_one_argument(model: keras.Model, parameters: Mapping[str, inspect.Parameter]) -> None:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [
+        parameter
+        for name, parameter in parameters.items()
+        if parameter.default is inspect.Parameter.empty
+        and name not in ("training", "mask")
+        and parameter.kind in (*positional, inspect.Parameter.KEYWORD_ONLY)
+    ]
+    if len(needed) > 1 or any(p.kind not in positional for p in needed):
+        raise MethodError(
+            "Expected a model whose `call` takes all inputs as its first argument. Received: "
+            f"{[parameter.name for parameter in needed]} as the arguments of '{model.name}'. "
+            "Let `call` take a list or a dict of them, as `model.predict` needs it too."
+        )
 
 
 def _is_position(path: structures.Path) -> bool:

@@ -13,6 +13,7 @@ import keras
 
 from kerasviz.errors import AddressError
 from kerasviz.probe import addresses, containment
+from kerasviz.probe.patches import Patch
 
 Edit = Callable[[Any], Any]
 
@@ -84,6 +85,19 @@ class Recorder:
             )
         raise addresses.not_found(address, [call.address for call in self.calls])
 
+    def mark(self) -> Callable[[], None]:
+        """Remember what was recorded so far; calling the result forgets what came later."""
+        frame = self._frames[-1]
+        counts, calls, edits = dict(frame.counts), len(self.calls), dict(self.edits)
+        layouts = self.layout, self.first_layout, self._layout_is_known
+
+        def undo() -> None:
+            frame.counts, self.edits = counts, edits
+            del self.calls[calls:]
+            self.layout, self.first_layout, self._layout_is_known = layouts
+
+        return undo
+
     def call(self, original: Callable[..., Any], layer: Any, args: Any, kwargs: Any) -> Any:
         """Run one layer, remember what it returned, and hand on the (edited) result."""
         if not self._frames:
@@ -95,7 +109,7 @@ class Recorder:
         self._learn_layout(layer)
         output = _own_tensor(output, args)
         if address in self.edits:
-            output = self.edits.pop(address)(output)
+            output = _masked_as(output, self.edits.pop(address)(output))
         self.calls.append(Call(address, layer, output, self.layout, is_leaf))
         return output
 
@@ -158,17 +172,21 @@ def _own_tensor(output: Any, args: Any) -> Any:
     if any(output is arg for arg in args) and keras.ops.is_tensor(output):
         from kerasviz.probe.backend import graph
 
-        own, mask = graph.identity(output), getattr(output, "_keras_mask", None)
-        if mask is not None:
-            own._keras_mask = mask
-        return own
+        return _masked_as(output, graph.identity(output))
     return output
 
 
+def _masked_as(before: Any, after: Any) -> Any:
+    """`after`, which stands for `before`, with its masks where it has none of its own."""
+    olds, news = keras.tree.flatten(before), keras.tree.flatten(after)
+    for old, new in zip(olds, news, strict=False):
+        mask = getattr(old, "_keras_mask", None)
+        if mask is not None and keras.ops.is_tensor(new) and not hasattr(new, "_keras_mask"):
+            new._keras_mask = mask
+    return after
+
+
 _active = threading.local()
-_installed = 0
-_lock = threading.Lock()
-_originals: dict[type, Callable[..., Any]] = {}
 
 
 @contextlib.contextmanager
@@ -190,35 +208,17 @@ def recording(model: keras.Model, edits: Mapping[str, Edit] | None = None) -> It
         AddressError: An edit's address was never called.
     """
     outer = getattr(_active, "recorder", None)
-    _active.recorder = recorder = Recorder(model, edits)
-    _install()
-    try:
-        yield recorder
-    finally:
-        _uninstall()
-        _active.recorder = outer
+    recorder = Recorder(model, edits)
+    with contextlib.ExitStack() as stack:
+        for patch in _patches:
+            stack.enter_context(patch.on())
+        try:
+            _active.recorder = recorder
+            yield recorder
+        finally:
+            _active.recorder = outer
     for address in recorder.edits:
         recorder.find(address)
-
-
-def _install() -> None:
-    global _installed
-    with _lock:
-        _installed += 1
-        if _installed == 1:
-            for kind in (keras.Layer, keras.Operation):
-                _originals[kind] = kind.__call__
-                setattr(kind, "__call__", _hooked(kind, _originals[kind]))  # noqa: B010
-
-
-def _uninstall() -> None:
-    global _installed
-    with _lock:
-        _installed -= 1
-        if _installed == 0:
-            for kind, original in _originals.items():
-                setattr(kind, "__call__", original)  # noqa: B010
-            _originals.clear()
 
 
 def _hooked(kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -231,3 +231,26 @@ def _hooked(kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
         return recorder.call(original, self, args, kwargs)
 
     return call
+
+
+def _plain(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Rematerialization saves memory in training and hides what a layer computes: leave it out."""
+
+    @functools.wraps(original)
+    def rematerialized_call(self: Any, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_active, "recorder", None) is None:
+            return original(self, layer_call, *args, **kwargs)
+        return layer_call
+
+    return rematerialized_call
+
+
+_patches = [
+    Patch(kind, "__call__", functools.partial(_hooked, kind))
+    for kind in (keras.Layer, keras.Operation)
+]
+_patches += [
+    Patch(keras.Layer, name, _plain)
+    for name in ("rematerialized_call",)
+    if name in vars(keras.Layer)
+]

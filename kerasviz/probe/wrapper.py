@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from kerasviz.errors import InputError, KerasvizError, MethodError
 from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph
+from kerasviz.probe.watch import Watch
 
 
 class Wrapper(keras.Model):
@@ -34,13 +35,14 @@ class Wrapper(keras.Model):
             raise MethodError(
                 f"`name` must be a string without '/', or None. Received: {name!r}. Choose another."
             )
-        super().__init__(name=name, autocast=False)
+        super().__init__(name=name, autocast=False, dtype="float32")
         self.built = True
         self.model = model
         self.jit_compile = False
-        self._taken = probe_inputs.declared(model)
+        self._watch = Watch(model)
         self._compiled = compiled.Compiled(self.compute)
         self._batches = _Batches()
+        self.refresh()
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         """What to compute in the graph: a dict of tensors, and what was learned on the way.
@@ -52,8 +54,26 @@ class Wrapper(keras.Model):
         """
         raise NotImplementedError
 
+    def refresh(self) -> None:
+        """Forget what was traced, and look at the model anew.
+
+        A change of the model's layers, of their variables (`quantize`, `enable_lora`), activations
+        or other plain attributes is noticed at the next call. What lies deeper, in objects or
+        global variables that a `call` reads, is not: call this after it has changed.
+        """
+        self._taken = probe_inputs.declared(self.model)
+        self._compiled.clear()
+        self.predict_function: Any = None
+
+    def _follow(self) -> None:
+        """Start anew if the model has changed since the last call."""
+        with self._compiled.lock:
+            if self._watch.changed():
+                self.refresh()
+
     def batch(self, inputs: Any, finite: bool = True) -> probe_inputs.Batch:
-        """The inputs, checked against the model."""
+        """The inputs, checked against the model as it is now."""
+        self._follow()
         return probe_inputs.batch(self._taken, inputs, finite)
 
     def evaluate_on(self, key: Hashable, inputs: Any) -> dict[str, np.ndarray]:
@@ -80,6 +100,7 @@ class Wrapper(keras.Model):
 
         The trace is kept and serves the first call, where the model says all sizes.
         """
+        self._follow()
         if self._taken is None:
             return None
         form, tokens = self._taken.form, self._taken.token_form
@@ -125,9 +146,46 @@ class Wrapper(keras.Model):
             found, info = self.compute(key, packed, feeds)
         return found, info, tensors
 
+    @property
+    def trainable(self) -> bool:
+        """Whether the wrapped model is trainable; set it there."""
+        return self.model.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._refuse("trainable")
+
+    def _refuse(self, verb: str) -> NoReturn:
+        raise MethodError(
+            f"Expected a verb that leaves the explained model as it is. Received: `{verb}` of "
+            f"'{self.name}', which has no weights of its own and would alter '{self.model.name}'. "
+            f"Use `{verb}` of the model itself."
+        )
+
+    def fit(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: it has nothing to train."""
+        self._refuse("fit")
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: it has nothing to train."""
+        self._refuse("train_on_batch")
+
+    def quantize(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: quantize the model."""
+        self._refuse("quantize")
+
+    def set_weights(self, weights: Any) -> NoReturn:
+        """Not for an explainer: set those of the model."""
+        self._refuse("set_weights")
+
+    def load_weights(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: load those of the model."""
+        self._refuse("load_weights")
+
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
         if self.distribute_strategy.num_replicas_in_sync > 1:
+            self._follow()
             return super().make_predict_function(force)
         self.predict_function = self._predict_batch
         return self.predict_function
@@ -140,6 +198,12 @@ class Wrapper(keras.Model):
         """One batch of `predict`, as tensors, which Keras joins."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return keras.tree.map_structure(keras.ops.convert_to_tensor, self(x))
+
+    @property
+    def latest_info(self) -> Any:
+        """What the most recently used trace taught; None before the first."""
+        self._follow()
+        return self._compiled.latest_info
 
     @property
     def num_traces(self) -> int:

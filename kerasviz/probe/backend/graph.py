@@ -83,6 +83,34 @@ def in_graph() -> bool:
     return tf.inside_function()
 
 
+def in_replica() -> bool:
+    """Whether this thread builds one of several replicas of a distribution strategy."""
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1
+
+
+def function_names(op: Any) -> list[str]:
+    """Names of the functions that an op calls, where it is a call, a branch or a loop."""
+    return (
+        called_by(op.node_def)
+        if any(a.type in ("func", "list(func)") for a in op.op_def.attr)
+        else []
+    )
+
+
+def called_by(node: Any) -> list[str]:
+    """Names of the functions in the attributes of a node."""
+    values = node.attr.values()
+    lists = [f.name for value in values for f in value.list.func]
+    return [value.func.name for value in values if value.HasField("func")] + lists
+
+
+def library() -> dict[str, Any]:
+    """The functions that the ops of the open graph call, by name."""
+    functions = tf.compat.v1.get_default_graph().as_graph_def().library.function
+    return {function.signature.name: function for function in functions}
+
+
 def differentiable_inputs(op: Any) -> list[Any]:
     """Inputs of an op through which a gradient can flow back."""
     if op.type in NOT_DIFFERENTIABLE:
