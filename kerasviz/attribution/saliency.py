@@ -117,7 +117,11 @@ class Saliency(Explainer):
         if self.address is not None:
             return self._layer_sources(record, record.find(self.address))
         return [
-            _Source(name, graph.float_casts(x), record.input_channel_axis(x))
+            _Source(
+                name,
+                graph.float_casts(x),
+                record.input_channel_axis(x) if len(x.shape) > 2 else None,
+            )
             for name, x in record.named_inputs.items()
         ]
 
@@ -131,7 +135,7 @@ class Saliency(Explainer):
 
     def _raw_map(self, gradient: Any, source: _Source) -> RawMap:
         axis = source.channel_axis
-        if self._reduction is None or axis is None or len(gradient.shape) < 3:
+        if self._reduction is None or axis is None:
             values = gradient if self._reduction is None else ops.abs(gradient)
         else:
             values = _REDUCTIONS[self._reduction](gradient, axis)

@@ -163,7 +163,7 @@ def _below(tensor: Any) -> graph.Below:
 
 def _has_positions(record: Run, call: Call) -> bool:
     output = call.output
-    if not graph.is_here(output) or len(output.shape) < 3:
+    if not graph.is_here(output) or (output.shape.rank or 0) < 3:
         return False
     if isinstance(call.layer, PASSIVE) or type(call.layer).__name__.startswith(POOLING):
         return False
@@ -273,9 +273,8 @@ def _grid(record: Run, call: Call, tensor: Any) -> tuple[tuple[int, ...], Call] 
     tokens = call.output.shape[1]
     before = record.calls[: list(record.calls).index(call)]
     for earlier in reversed(_outside_attention(before)):
-        shape = getattr(earlier.output, "shape", ())
-        if len(shape) == rank:
-            sizes = list(shape)
+        if getattr(getattr(earlier.output, "shape", None), "rank", None) == rank:
+            sizes = list(earlier.output.shape)
             del sizes[record.channel_axis(earlier)]
             grid = _fitting(tuple(sizes[1:]), tokens)
             return None if grid is None else (grid, earlier)

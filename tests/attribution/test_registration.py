@@ -203,3 +203,32 @@ def test_a_picture_that_the_model_mirrors_is_not_stretched_over_the_input() -> N
     why = kv.GradCAM(network((16, 12, 3), lambda x: x[:, ::-1])).explain(IMAGES, target=1)
     assert why.maps.shape == (3, 12, 8)
     assert "could not be followed" in why.layer_reason
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        layers.GroupNormalization(2),
+        layers.Dense(4, activation="relu"),
+        lambda x: ops.reshape(ops.reshape(x, (-1, 16, 12, 2, 2)), (-1, 16, 12, 4)),
+        lambda x: ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2),
+    ],
+    ids=["groups", "dense", "split channels", "repeat"],
+)
+def test_the_axes_are_followed_through_reshapes(between: Any) -> None:
+    image = keras.Input((16, 12, 3))
+    x = layers.Dense(4, name="colors")(image)
+    x = layers.Conv2D(4, 3, padding="same", name="late")(between(x))
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    why = kv.GradCAM(model, rectify=False).explain(IMAGES, target=1)
+    assert (why.layer, why.maps.shape) == ("late", (3, 16, 12))
+    assert "own size" not in why.layer_reason
+
+
+def test_the_features_of_a_sequence_are_its_channels() -> None:
+    sequence = keras.Input((9, 5))
+    x = layers.Dense(4, activation="relu", name="steps")(sequence)
+    model = keras.Model(sequence, layers.Dense(3)(layers.Flatten()(x)))
+    given = GENERATOR.normal(size=(2, 9, 5)).astype("float32")
+    assert kv.Saliency(model)(given, target=1).shape == (2, 9)
+    assert kv.GradCAM(model, rectify=False)(given, target=1).shape == (2, 9)

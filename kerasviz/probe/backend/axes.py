@@ -152,20 +152,23 @@ class Flow:
         given = [self._axes.get(id(tensor)) for tensor in op.inputs]
         if op.type in graph.COUNTS or all(axes is None for axes in given):
             return
-        found = _RULES.get(op.type, _aligned)(self, op, given)
+        pairs = zip(op.inputs, given, strict=True)
+        is_known = all(axes is None or tensor.shape.rank == len(axes) for tensor, axes in pairs)
+        rule = _RULES.get(op.type, _aligned) if is_known else _scrambled
+        found = rule(self, op, given)
         several = isinstance(found, list)
         for index, tensor in enumerate(op.outputs):
             axes = found[index] if several and found else found
-            self._keep(tensor, axes if axes is None else tuple(axes))
+            self._keep(tensor, axes if axes is None else tuple(axes), op.type == "Reshape")
 
-    def _keep(self, tensor: Any, axes: Any) -> None:
+    def _keep(self, tensor: Any, axes: Any, is_sized: bool) -> None:
         if id(tensor) in self._loops:
             axes = self._through_loop(tensor, self._loops[id(tensor)]) or axes
         if tensor.shape.rank is None or tensor.dtype in (tf.variant, tf.resource):
             axes = ()
         elif axes is None or len(axes) != len(tensor.shape):
             axes = _unknown(tensor)
-        else:
+        elif not is_sized:
             axes = tuple(map(_sized, axes, tensor.shape))
         self._axes[id(tensor)] = axes
         self._kept.append(tensor)
@@ -220,8 +223,8 @@ def single(axis: Axis) -> Factor:
 
 
 def _repeated(axis: Axis) -> Axis:
-    """Each position several times in a row is the same axis at another size."""
-    if len(axis) < 2 or any(factor.meaning != NEW for factor in axis[1:]):
+    """Steps within each position leave what the axis stands for, at another size."""
+    if len(axis) < 2 or any(factor.meaning not in (NEW, CHANNEL) for factor in axis[1:]):
         return axis
     sizes = [factor.size for factor in axis]
     known = math.prod(size for size in sizes if size) if None not in sizes else None
@@ -289,18 +292,35 @@ def _reshaped(flow: Flow, op: Any, given: list[Axes | None]) -> Axes | None:
     shape = op.outputs[0].shape
     if given[0] is None or shape.rank is None:
         return None
+    counts = _numbers_of_axes(op.inputs[1])
+    if counts is not None and sum(counts) == len(given[0]):
+        flat = iter(given[0])
+        return tuple(sum((next(flat) for _ in range(count)), ()) for count in counts)
     factors = [factor for axis in given[0] for factor in axis if factor.size != 1]
     return _grouped(factors, list(shape))
 
 
+def _numbers_of_axes(shape: Any) -> list[int] | None:
+    """For a shape of products of other sizes, as of `tf.tensordot`: how many sizes each."""
+    if shape.op.type != "Pack" or any(part.op.type != "Prod" for part in shape.op.inputs):
+        return None
+    sizes = [part.op.inputs[0] for part in shape.op.inputs]
+    if any(size.op.type != "GatherV2" for size in sizes):
+        return None
+    places = [constants.value(size.op.inputs[1]) for size in sizes]
+    return None if any(p is None for p in places) else [p.size for p in places if p is not None]
+
+
 def _grouped(factors: list[Factor], sizes: list[int | None]) -> Axes | None:
     """Deal factors out to axes of these sizes, from both ends; the rest goes to the open ones."""
-    front = _taken(factors, sizes)
-    rest, open_sizes = factors[sum(map(len, front)) :], sizes[len(front) :]
-    back = _taken(rest[::-1], open_sizes[::-1])
-    back = [axis[::-1] for axis in back[::-1]]
-    middle = rest[: len(rest) - sum(map(len, back))]
+    front = _taken(factors, sizes, backwards=False)
+    open_sizes = sizes[len(front) :]
+    factors.reverse()
+    back = [axis[::-1] for axis in _taken(factors, open_sizes[::-1], backwards=True)[::-1]]
+    middle = factors[::-1]
     count = len(open_sizes) - len(back)
+    if count == 0:
+        return (*front, *back)
     if count == 1:
         return (*front, tuple(middle), *back)
     if count == len(middle):
@@ -308,20 +328,47 @@ def _grouped(factors: list[Factor], sizes: list[int | None]) -> Axes | None:
     return None
 
 
-def _taken(factors: list[Factor], sizes: list[int | None]) -> list[Axis]:
-    """Axes of known size that the first factors fill exactly, one after the other."""
+def _taken(factors: list[Factor], sizes: list[int | None], backwards: bool) -> list[Axis]:
+    """Take the first factors that exactly fill axes of known size, one after the other.
+
+    A factor that is too large is split. What was taken is removed from `factors`.
+    """
     taken: list[Axis] = []
-    start = 0
     for size in sizes:
-        stop, product = start, 1
-        while size and product < size and stop < len(factors) and factors[stop].size:
-            product *= factors[stop].size or 1
-            stop += 1
-        if size is None or product != size:
+        if size is None:
             break
-        taken.append(tuple(factors[start:stop]))
-        start = stop
+        parts = _filling(factors, size, backwards)
+        if parts is None:
+            break
+        taken.append(tuple(parts))
     return taken
+
+
+def _filling(factors: list[Factor], size: int, backwards: bool) -> list[Factor] | None:
+    rest, parts = list(factors), []
+    while size > 1 and rest and rest[0].size:
+        whole = rest.pop(0)
+        own = whole.size or 1
+        if size % own:
+            if own % size:
+                return None
+            outer, inner = _halves(whole, own // size if backwards else size)
+            whole, left = (inner, outer) if backwards else (outer, inner)
+            rest.insert(0, left)
+            own = size
+        parts.append(whole)
+        size //= own
+    if size > 1:
+        return None
+    factors[:] = rest
+    return parts
+
+
+def _halves(factor: Factor, outer: int) -> tuple[Factor, Factor]:
+    """An axis dealt out to two: the coarse positions, and the steps within each."""
+    inner = (factor.size or 1) // outer
+    kind = CHANNEL if factor.meaning == CHANNEL else NEW
+    return factor.resized(outer), Factor(kind, inner, scale=None)
 
 
 def _convolved(flow: Flow, op: Any, given: list[Axes | None]) -> Axes | None:
@@ -508,13 +555,13 @@ def _split(flow: Flow, op: Any, given: list[Axes | None]) -> Axes | None:
 def _looked_up(flow: Flow, op: Any, given: list[Axes | None]) -> Axes | None:
     """Rows of a table by numbers from the input (an embedding), or entries of the input."""
     table, numbers = given[0], given[1]
+    at = constants.value(op.inputs[2]) if len(op.inputs) > 2 else None
     if numbers is not None and table is None:
         rank = op.outputs[0].shape.rank
-        if rank is None or rank != len(numbers) + 1:
+        if rank != len(numbers) + 1 or (at is not None and int(at) != 0):
             return None
         flow.see(())
         return (*numbers, _MADE)
-    at = constants.value(op.inputs[2]) if len(op.inputs) > 2 else None
     if table is None or numbers is not None or at is None:
         return None
     place, rank = int(at) % len(table), op.inputs[1].shape.rank
