@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import keras
 from kerasviz.errors import AddressError, KerasvizError, MethodError
 from kerasviz.probe import failures, structures
 from kerasviz.probe import inputs as probe_inputs
-from kerasviz.probe.backend import compiled, graph, heads, rectifiers
+from kerasviz.probe.backend import axes, compiled, graph, heads, rectifiers
 from kerasviz.probe.backend.heads import Head
 from kerasviz.probe.quiet import quiet
 from kerasviz.probe.taps import Call, Edit, Recorder, recording
@@ -90,9 +91,53 @@ class Run:
         linear = {id(head.output): head.linear for head in self.heads}
         return keras.tree.map_structure(lambda x: linear.get(id(x), x), self.outputs)
 
-    def input_channel_axis(self, tensor: Any) -> int:
-        """Channel axis of an input, by the layout of the model's first convolution."""
-        return self.recorder.first_layout.channel_axis(len(tensor.shape))
+    @functools.cached_property
+    def _flows(self) -> dict[int, axes.Flow]:
+        """For each input tensor, by `id`, where its axes go."""
+        loops = {id(c.output): _loop(c) for c in self.calls if _is_loop(c)}
+        return {id(x): axes.Flow(x, loops) for x in self.input_tensors.values()}
+
+    def input_channel_axis(self, tensor: Any) -> int | None:
+        """Channel axis of an input: the one that the first layer to look at channels takes as such.
+
+        Where no layer tells, inputs of four axes and more have channels where the model's
+        convolutions have theirs, and shorter ones have none but a last axis of size 1.
+        """
+        found, rank = self._flows[id(tensor)].channel, len(tensor.shape)
+        if isinstance(found, int):
+            return found
+        if rank > 2 and tensor.shape[-1] == 1:
+            return rank - 1
+        if found is None:
+            return None
+        return self.recorder.first_layout.channel_axis(rank) if rank > 3 else None
+
+    def input_positions(self, tensor: Any) -> tuple[int, ...]:
+        """The axes of an input that are neither batch nor channels."""
+        channel = self.input_channel_axis(tensor)
+        return tuple(axis for axis in range(1, len(tensor.shape)) if axis != channel)
+
+    def axes_of(self, tensor: Any, source: Any) -> axes.Axes | None:
+        """Where the axes of a tensor come from in an input; None when it does not depend on it."""
+        return self._flows[id(source)].axes(tensor)
+
+    def channel_axis(self, call: Call) -> int:
+        """Channel axis of a single-tensor output."""
+        for x in self.input_tensors.values():
+            found = self.axes_of(call.output, x)
+            if found is None:
+                continue
+            meanings = [axes.meaning(axis) for axis in found]
+            for kind in (axes.CHANNEL, self.input_channel_axis(x)):
+                if meanings.count(kind) == 1:
+                    return meanings.index(kind)
+        return call.layout.channel_axis(len(call.output.shape))
+
+    def is_learned(self, call: Call, source: Any) -> bool:
+        """Whether a layer's output holds features, not just the input put another way."""
+        found = self.axes_of(call.output, source) or ()
+        given = set(range(len(source.shape))) | {axes.NEW}
+        return any(axes.meaning(axis) not in given for axis in found)
 
     @property
     def calls(self) -> Sequence[Call]:
@@ -140,6 +185,19 @@ class Run:
     def _scale(self) -> float:
         tensors = [t for call in self.calls for t in keras.tree.flatten(call.output)]
         return graph.precision_scale(t for t in tensors if keras.ops.is_tensor(t))
+
+
+def _is_loop(call: Call) -> bool:
+    kinds = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed)
+    return isinstance(call.layer, kinds) and graph.is_here(call.output)
+
+
+def _loop(call: Call) -> axes.Loop:
+    is_recurrent = not isinstance(call.layer, keras.layers.TimeDistributed)
+    layer = call.layer if is_recurrent else call.layer.layer
+    is_first = getattr(layer, "data_format", None) == "channels_first"
+    channel_axis = 2 if is_first else len(call.source.shape) - 1
+    return axes.Loop(call.source, channel_axis, is_recurrent)
 
 
 def run(

@@ -44,6 +44,7 @@ class Call:
         output: What it returned: a tensor or a nested structure of tensors.
         layout: Layout of the last convolution up to here.
         is_leaf: Whether it called no other layer.
+        source: The first tensor that it took.
     """
 
     address: str
@@ -51,11 +52,7 @@ class Call:
     output: Any
     layout: Layout
     is_leaf: bool
-
-    @property
-    def channel_axis(self) -> int:
-        """Channel axis of a single-tensor output."""
-        return self.layout.channel_axis(len(self.output.shape))
+    source: Any = None
 
 
 class Recorder:
@@ -110,7 +107,8 @@ class Recorder:
         output = _own_tensor(output, args)
         if address in self.edits:
             output = _masked_as(output, self.edits.pop(address)(output))
-        self.calls.append(Call(address, layer, output, self.layout, is_leaf))
+        source = next((t for t in keras.tree.flatten(args) if keras.ops.is_tensor(t)), None)
+        self.calls.append(Call(address, layer, output, self.layout, is_leaf, source))
         return output
 
     def _learn_layout(self, layer: Any) -> None:

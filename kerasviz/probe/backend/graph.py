@@ -154,6 +154,63 @@ class Below:
         return id(tensor) in self._tensors
 
 
+MOVES = {
+    "Cast",
+    "ExpandDims",
+    "Identity",
+    "Reshape",
+    "ResizeBicubic",
+    "ResizeBilinear",
+    "ResizeNearestNeighbor",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+}
+
+
+def is_moved(tensor: Any, source: Any) -> bool:
+    """Whether `tensor` holds the values of `source`, at most rearranged or resized."""
+    while tensor is not source and tensor.op.type in MOVES:
+        tensor = tensor.op.inputs[0]
+    return tensor is source
+
+
+def bottlenecks(y: Any, x: Any) -> set[int]:
+    """The ops, by `id`, that every path from `x` to `y` passes.
+
+    An op is passed by all paths where no step leads from an op before it to one after it.
+    Truth values (masks) and shapes carry nothing of what `x` shows.
+    """
+    leading, raw, below = above([y]), {id(x)}, {id(x)}
+    places: dict[int, int] = {}
+    furthest = [-1]
+    for op in tf.compat.v1.get_default_graph().get_operations():
+        given = [t for t in op.inputs if id(t) in below and t.dtype != tf.bool]
+        if not given or op.type in COUNTS:
+            continue
+        below.update(map(id, op.outputs))
+        if id(op) not in leading:
+            raw.update(map(id, op.outputs if all(id(t) in raw for t in given) else ()))
+            continue
+        place = places[id(op)] = len(furthest)
+        furthest.append(place)
+        flowing = {id(t) for t in differentiable_inputs(op)}
+        for tensor in given:
+            if id(tensor) in raw:
+                furthest[0] = place
+            elif id(tensor) in flowing and id(tensor.op) in places:
+                furthest[places[id(tensor.op)]] = place
+    passed, open_until = set(), furthest[0]
+    for key, place in places.items():
+        if open_until <= place:
+            passed.add(key)
+        open_until = max(open_until, furthest[place])
+    return passed
+
+
+COUNTS = {"Shape", "ShapeN", "Size", "Rank"}
+
+
 def float_casts(x: Any) -> list[Any]:
     """`x` itself when it is a float tensor, else the floats that the graph makes of its values.
 
