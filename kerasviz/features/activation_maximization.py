@@ -16,18 +16,17 @@ from kerasviz.errors import InputError, MethodError, RewriteError
 from kerasviz.features.canvas import Canvas
 from kerasviz.features.images.base import Image
 from kerasviz.features.images.value_range import to_value_range
-from kerasviz.features.objectives.base import Objective, Photos, Scene, common_count
+from kerasviz.features.objectives.base import Objective, Photos, Scene, common_count, features_of
 from kerasviz.features.objectives.shorthand import to_objective
 from kerasviz.features.presets import preset as named_preset
 from kerasviz.features.regularizing import to_regularizers
 from kerasviz.features.transforms.standard import to_transforms
 from kerasviz.features.visualization import Visualization
 from kerasviz.probe import inputs as probe_inputs
-from kerasviz.probe.activations import activations
 from kerasviz.probe.backend.loop import Loop
 from kerasviz.probe.backend.sampling import Draws
+from kerasviz.probe.channels import channel_axes
 from kerasviz.probe.run import Run, run
-from kerasviz.probe.taps import first_layout
 from kerasviz.probe.watch import Watch
 from kerasviz.probe.wrapper import Wrapper
 
@@ -491,6 +490,17 @@ class _Progress:
         self.values = []
 
 
+class _Features(Wrapper):
+    """Output of one layer, float32, channels last."""
+
+    def __init__(self, model: keras.Model, layer: str) -> None:
+        super().__init__(model)
+        self._layer = layer
+
+    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
+        return {"features": features_of(run(self.model, inputs), self._layer)}, None
+
+
 class _ObjectiveOf(Wrapper):
     """The objective of given inputs, without transforms and regularizers."""
 
@@ -504,7 +514,7 @@ class _ObjectiveOf(Wrapper):
         record = run(self.model, inputs)
         names = [canvas.slot.name for canvas in plan.canvases]
         shown = {name: record.input_tensors[name] for name in names}
-        pictures = {c.slot.name: _as_picture(c, shown[c.slot.name]) for c in plan.canvases}
+        pictures = {c.slot.name: c.to_picture(shown[c.slot.name]) for c in plan.canvases}
         opacity = ops.ones((plan.count,)) if plan.canvases[0].image.alpha else None
         scene = plan.scene(record, pictures, shown, opacity)
         return {"values": _per_picture(plan.objective, scene)}, None
@@ -512,13 +522,6 @@ class _ObjectiveOf(Wrapper):
     def of(self, inputs: Any) -> np.ndarray:
         """(num_images,) the objective."""
         return self.evaluate_on("values", inputs)["values"]
-
-
-def _as_picture(canvas: Canvas, inputs: Any) -> Any:
-    inputs = ops.cast(inputs, "float32")
-    inputs = ops.moveaxis(inputs, 1, -1) if canvas.channels_first else inputs
-    shape = (*canvas.shape[:-1], canvas.channels)
-    return canvas.value_range.to_picture(ops.reshape(inputs, shape))
 
 
 def _per_picture(objective: Objective, scene: Scene) -> Any:
@@ -532,10 +535,7 @@ def _per_picture(objective: Objective, scene: Scene) -> Any:
 
 
 def _reference(model: keras.Model, photos: Photos) -> np.ndarray:
-    found = activations(model, photos.inputs, [photos.layer])[photos.layer]
-    layout = first_layout(model)
-    axis = layout.channel_axis(found.ndim) if layout is not None else found.ndim - 1
-    return np.moveaxis(found, axis, -1).astype("float32")
+    return _Features(model, photos.layer).evaluate_on("features", photos.inputs)["features"]
 
 
 def _canvases(
@@ -561,7 +561,7 @@ def _canvases(
         raise InputError(
             f"`constants` must name inputs of the model, {taken.names}. Received: {unknown}."
         )
-    layout = first_layout(model)
+    axes = channel_axes(model)
     found = []
     for slot in taken.slots:
         if slot.name in constants:
@@ -571,7 +571,7 @@ def _canvases(
                 f"The input '{slot.name}' of '{model.name}' takes {slot.dtype}, which can't be "
                 f"drawn by gradients. Pass `constants={{{slot.name!r}: array}}`."
             )
-        found.append(_canvas(model, slot, image, transforms, value_range, count, layout))
+        found.append(_canvas(model, slot, image, transforms, value_range, count, axes[slot.name]))
     if not found:
         raise InputError("At least one input must be drawn. Received: constants for all of them.")
     return found
@@ -584,12 +584,10 @@ def _canvas(
     transforms: Any,
     value_range: Any,
     count: int,
-    layout: Any,
+    axis: int | None,
 ) -> Canvas:
-    rank = len(slot.shape)
-    axis = layout.channel_axis(rank) if layout is not None else rank - 1
     declared = [length for i, length in enumerate(slot.shape) if i not in (0, axis)]
-    channels = slot.shape[axis]
+    channels = 1 if axis is None else slot.shape[axis]
     if channels is None:
         raise InputError(
             f"The input '{slot.name}' must say how many channels it has. Received: shape "
@@ -602,7 +600,7 @@ def _canvas(
         spelled,
         (count, *sizes, channels + image.alpha),
         to_value_range(value_range, model, channels),
-        axis == 1 and rank > 2,
+        axis,
         to_transforms(transforms, len(sizes)),
     )
 

@@ -148,12 +148,6 @@ class _Frame:
         return containment.sibling_name(child.name, taken + 1)
 
 
-def first_layout(model: keras.Model) -> Layout | None:
-    """Layout of the first convolution or pooling that the model holds; None without one."""
-    found = (_layout_of(layer) for _, layer in containment.walk(model))
-    return next((layout for layout in found if layout is not None), None)
-
-
 def _layout_of(layer: Any) -> Layout | None:
     layer = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
     data_format = getattr(layer, "data_format", None)
