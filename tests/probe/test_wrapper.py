@@ -147,3 +147,18 @@ def test_sizes_that_were_traced_are_forgotten_in_time() -> None:
     for size in range(1, 40):
         explainer.traced(("key", size), explainer.batch(np.ones((size, 4))))
     assert len(explainer._compiled._sized) == explainer.num_traces == 16
+
+
+def test_replicas_under_a_global_policy_compute_in_the_models_precision() -> None:
+    model, images = network(), IMAGES[:4] * 1e3
+    expected = kv.Saliency(model, target=1)(images)
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")[:2]]
+    with tf.distribute.MirroredStrategy(devices).scope():
+        replicated = network()
+        replicated.set_weights(model.get_weights())
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            found = kv.Saliency(replicated, target=1).predict(images, batch_size=4, verbose=0)
+        finally:
+            keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(found, expected, atol=1e-5)
