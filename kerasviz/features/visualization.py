@@ -61,7 +61,12 @@ class Visualization:
         from kerasviz.plots import pictures
 
         titles = [f"{n}\n{v:.3g}" for n, v in zip(self.names, self.values, strict=True)]
-        return pictures(self.display, titles=titles, **kwargs)
+        return pictures(self.display, **({"titles": titles, "opacity": self.opacity} | kwargs))
+
+    @property
+    def opacity(self) -> bool:
+        """Whether the last channel of `display` is opacity."""
+        return self.display.size != self.pictures.size
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write arrays and settings into one `.npz` file, without pickle.
