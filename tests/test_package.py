@@ -29,6 +29,7 @@ TENSORFLOW_ROOMS = (
 
 def test_public_names_are_pinned() -> None:
     assert sorted(kv.__all__) == [
+        "ActivationMaximization",
         "Activations",
         "CAM",
         "DeconvNet",
@@ -36,13 +37,18 @@ def test_public_names_are_pinned() -> None:
         "GradCAM",
         "GuidedSaliency",
         "Saliency",
+        "Visualization",
         "activations",
+        "callbacks",
         "errors",
+        "images",
         "layers",
+        "objectives",
         "plots",
         "report",
         "samples",
         "targets",
+        "transforms",
     ]
     for name in kv.__all__:
         assert getattr(kv, name) is not None
