@@ -219,16 +219,6 @@ def test_out_of_memory(run, model_file, image_file, tmp_path, monkeypatch):
     assert "Pass fewer images" in result.output
 
 
-@pytest.fixture
-def full_disk():
-    """A process that may write no file above 20 kB stands for a disk that is full."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_full_disk(refused, model_file, image_file, tmp_path, full_disk):
     output = tmp_path / "out"
     line = refused("explain", model_file, image_file, "--method", "saliency", "--output", output)
