@@ -71,7 +71,7 @@ def demo(
     ] = Path("kerasviz-demo"),
     debug: Debug = False,
 ) -> None:
-    """Explain what a pretrained network sees in real photos, offline; print the page's path."""
+    """Explain what a pretrained network sees in photos and looks for, offline; print the page."""
     from kerasviz.cli.demo import run_demo
     from kerasviz.cli.quiet import no_foreign_warnings
 
