@@ -18,6 +18,8 @@ BELOW = {
     "probe": {"probe", "errors", "files"},
     "plots": {"plots", "errors", "files"},
     "samples": {"samples", "errors", "files"},
+    "features": {"features", "probe", "errors", "files", "samples", "plots"},
+    "callbacks": {"callbacks", "errors", "files", "plots"},
     "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
