@@ -61,7 +61,8 @@ class Visualization:
         from kerasviz.plots import pictures
 
         titles = [f"{n}\n{v:.3g}" for n, v in zip(self.names, self.values, strict=True)]
-        return pictures(self.display, **({"titles": titles, "opacity": self.opacity} | kwargs))
+        settings: dict[str, Any] = {"titles": titles, "opacity": self.opacity}
+        return pictures(self.display, **(settings | kwargs))
 
     @property
     def opacity(self) -> bool:
