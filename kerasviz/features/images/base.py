@@ -92,8 +92,7 @@ class Image:
             return tuple(128 if length is None else length for length in declared)
         wanted = (asked,) * len(declared) if isinstance(asked, int) else tuple(asked)
         fits = len(wanted) == len(declared) and all(
-            open_ is None or open_ == length
-            for open_, length in zip(declared, wanted, strict=True)
+            open_ is None or open_ == length for open_, length in zip(declared, wanted, strict=True)
         )
         if not fits or min(wanted, default=1) < 1:
             raise InputError(

@@ -164,7 +164,9 @@ def _scaled(factors: Sequence[Any]) -> Any:
 
 def _whole(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise InputError(f"`{name}` must be a whole number of pixels from 0 on. Received: {value!r}.")
+        raise InputError(
+            f"`{name}` must be a whole number of pixels from 0 on. Received: {value!r}."
+        )
     return int(value)
 
 
