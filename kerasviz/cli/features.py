@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from kerasviz.errors import AddressError, InputError, MethodError, TargetError
 from kerasviz.features.images.value_range import to_value_range
 from kerasviz.plots.reading import size_text
 from kerasviz.probe import addresses
-from kerasviz.probe.taps import first_layout
+from kerasviz.probe.channels import channel_counts
 from kerasviz.probe.targets import class_name
 
 if TYPE_CHECKING:
@@ -69,10 +69,15 @@ def layer_groups(model: keras.Model, asked: Sequence[str]) -> list[Group]:
     whole: dict[str, int] = {}
     if not asked:
         return []
-    table = kerasviz.layers(model)
+    counts = channel_counts(model)
+    if not counts:
+        raise InputError(
+            f"Expected a model that says what it takes. Received: '{model.name}', which does not. "
+            "Build it with an input shape before it is saved."
+        )
     for text in asked:
-        address, number = _parsed(text, table)
-        count = _channel_count(model, table, address)
+        address, number = _parsed(text, counts)
+        count = _count(counts, address)
         if number is not None and number >= count:
             raise AddressError(
                 f"The channel must be from 0 to {count - 1} for the layer {address!r}. "
@@ -173,27 +178,20 @@ def _layer_group(address: str, numbers: list[int], whole: int | None) -> Group:
     return Group(address, target, [f"{address}-{number}" for number in numbers], remark)
 
 
-def _parsed(text: str, table: Any) -> tuple[str, int | None]:
+def _parsed(text: str, counts: Mapping[str, int | None]) -> tuple[str, int | None]:
     address, _, number = text.rpartition(":")
-    if text in table.index or not (address and number.strip().isdigit()):
+    if text in counts or not (address and number.strip().isdigit()):
         address, number = text, ""
-    if address not in table.index:
-        raise addresses.not_found(address, list(table.index))
+    if address not in counts:
+        raise addresses.not_found(address, list(counts))
     return address, int(number) if number else None
 
 
-def _channel_count(model: keras.Model, table: Any, address: str) -> int:
-    shape = table.loc[address, "output_shape"]
-    if not isinstance(shape, tuple) or len(shape) < 2:
-        raise MethodError(
-            f"Expected a layer that returns one tensor with channels. Received: {address!r}, which "
-            f"returns {shape}. Name another; `kerasviz layers` lists them."
-        )
-    layout = first_layout(model)
-    count = shape[layout.channel_axis(len(shape)) if layout is not None else -1]
+def _count(counts: Mapping[str, int | None], address: str) -> int:
+    count = counts[address]
     if count is None:
-        raise InputError(
-            f"Expected a layer with a known number of channels. Received: {address!r}, of shape "
-            f"{shape}."
+        raise MethodError(
+            "Expected a layer that returns one tensor with a known number of channels. "
+            f"Received: {address!r}. Name another; `kerasviz layers` lists them."
         )
-    return int(count)
+    return count

@@ -167,7 +167,7 @@ def test_refused_models(refused, saved_model, tmp_path):
 def test_a_layer_of_several_tensors_has_no_channels():
     inputs = keras.Input((4, 3))
     outputs = keras.layers.LSTM(5, return_state=True, name="memory")(inputs)
-    with pytest.raises(MethodError, match="one tensor with channels"):
+    with pytest.raises(MethodError, match="one tensor with a known number"):
         layer_groups(keras.Model(inputs, outputs), ["memory:1"])
 
 
