@@ -105,9 +105,27 @@ def _write_picture(
     value = float(found.values[index])
     return {
         "name": found.names[index],
+        "diagnosis": found.diagnosis[index],
         "value": value if math.isfinite(value) else None,
         "file": path.name,
     }
+
+
+def remarks(drawn: Sequence[Drawn]) -> list[str]:
+    """List what a reader should know before believing the pictures.
+
+    Args:
+        drawn: What was drawn.
+
+    Returns:
+        One line for each picture with a diagnosis.
+    """
+    return [
+        f"{name}: {text}"
+        for one in drawn
+        for name, text in zip(one.found.names, one.found.diagnosis, strict=True)
+        if text
+    ]
 
 
 def describe(drawn: Sequence[Drawn]) -> list[str]:

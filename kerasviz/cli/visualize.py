@@ -74,6 +74,8 @@ def _visualize(
     drawn, failures = _draw(options, prepared, steps)
     title = f"What {drawn[0].found.provenance['model']} looks for"
     page = drawings.write_drawings(title, drawn, failures, {"model": options.model}, folder, steps)
+    for remark in drawings.remarks(drawn):
+        steps.say(remark)
     print(*drawings.describe(drawn), sep="\n")
     return page, failures
 

@@ -78,7 +78,7 @@ def _card(found: Visualization, index: int) -> Card:
         image=image_of(png, f"Picture of {name}, value {facts[0][1]}"),
         scale=None,
         facts=[(key, text) for key, text in facts if text],
-        warning="",
+        warning=found.diagnosis[index],
         blank=False,
     )
 

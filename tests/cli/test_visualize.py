@@ -87,6 +87,18 @@ def test_classes_by_name(run, model_file, tmp_path):
     assert "dog: " in result.stdout
 
 
+def test_a_picture_that_stood_still_is_remarked(run, model, tmp_path):
+    dead = keras.models.clone_model(model)
+    dead.get_layer("conv").set_weights([np.zeros((3, 3, 3, 8)), np.full(8, -1.0)])
+    dead.save(tmp_path / "dead.keras")
+    arguments = ["--preset", "lucid", "--steps", 20, "--output", tmp_path]
+    result = run("visualize", tmp_path / "dead.keras", "conv:1", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "conv:1: The objective stood still at 0" in result.output
+    (group,) = summary_of(tmp_path)["groups"]
+    assert "stood still" in group["pictures"][0]["diagnosis"]
+
+
 def test_size(run, refused, model_file, tmp_path):
     inputs = keras.Input((None, None, 1))
     keras.Model(inputs, keras.layers.Conv2D(2, 3, name="conv")(inputs)).save(tmp_path / "any.keras")

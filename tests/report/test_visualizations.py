@@ -111,6 +111,15 @@ def test_large_pictures_are_made_smaller_in_proportion() -> None:
     assert "Size 700 × 704" in page.text.replace("\u00a0", " ")
 
 
+def test_an_objective_that_stood_still_is_a_warning() -> None:
+    dead = np.linspace(0.0, 1.0, 40)[:, None] * [1.0, 1.0]
+    dead[20:, 1] = 0.0
+    page = page_of(visualization(history=dead))
+    (warning,) = [word for word in page.texts if "stood still" in word]
+    assert "stood still at 0: no gradient reached the picture" in warning
+    assert "stood still" not in page_of(visualization()).text
+
+
 def test_opacity_is_kept() -> None:
     display = np.random.default_rng(0).random((2, 9, 9, 4)).astype("float32")
     found = visualization(display=display, pictures=display[..., :3])
