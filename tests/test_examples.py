@@ -14,6 +14,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SMALL = {
     "any_model": ["--size", "64"],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
+    "feature_visualization": ["--size", "64", "--steps", "16"],
     "first_map": ["--size", "64"],
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],

@@ -18,6 +18,8 @@ BELOW = {
     "probe": {"probe", "errors", "files"},
     "plots": {"plots", "errors", "files"},
     "samples": {"samples", "errors", "files"},
+    "features": {"features", "probe", "errors", "files", "samples", "plots"},
+    "callbacks": {"callbacks", "errors", "files", "plots"},
     "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
@@ -29,6 +31,7 @@ TENSORFLOW_ROOMS = (
 
 def test_public_names_are_pinned() -> None:
     assert sorted(kv.__all__) == [
+        "ActivationMaximization",
         "Activations",
         "CAM",
         "DeconvNet",
@@ -36,13 +39,18 @@ def test_public_names_are_pinned() -> None:
         "GradCAM",
         "GuidedSaliency",
         "Saliency",
+        "Visualization",
         "activations",
+        "callbacks",
         "errors",
+        "images",
         "layers",
+        "objectives",
         "plots",
         "report",
         "samples",
         "targets",
+        "transforms",
     ]
     for name in kv.__all__:
         assert getattr(kv, name) is not None

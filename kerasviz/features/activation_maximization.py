@@ -526,6 +526,8 @@ class _ObjectiveOf(Wrapper):
 
 def _per_picture(objective: Objective, scene: Scene) -> Any:
     values = ops.convert_to_tensor(objective.values(scene))
+    if tuple(values.shape) == (None,):
+        values = ops.reshape(values, (scene.num_images,))
     if tuple(values.shape) not in ((), (1,), (scene.num_images,)):
         raise InputError(
             f"An objective must return one value per picture ({scene.num_images}). "
