@@ -62,7 +62,10 @@ class Fourier(Image):
         sizes = signal.shape[1:-1]
         axes = tuple(range(2, 2 + len(sizes)))
         spectrum = np.fft.rfftn(np.moveaxis(signal, -1, 1) * _GAIN, axes=axes) / self._scale(sizes)
-        return {"real": spectrum.real.astype("float32"), "imaginary": spectrum.imag.astype("float32")}
+        return {
+            "real": spectrum.real.astype("float32"),
+            "imaginary": spectrum.imag.astype("float32"),
+        }
 
     def _scale(self, sizes: Shape) -> np.ndarray:
         frequency = frequencies(sizes)

@@ -30,7 +30,9 @@ class LowResolution(Image):
     standard_deviation: float = 0.01
 
     def initial_values(self, shape: Shape, random: np.random.Generator) -> dict[str, np.ndarray]:
-        return {"coarse": _noise(random, shape, [_checked(self.factor)], self.standard_deviation)[0]}
+        return {
+            "coarse": _noise(random, shape, [_checked(self.factor)], self.standard_deviation)[0]
+        }
 
     def signal(self, weights: Mapping[str, Any], shape: Shape) -> Any:
         return sampling.resize_linear(weights["coarse"], shape[1:-1])
@@ -61,7 +63,9 @@ class Laplacian(Image):
         return {f"level_{level}": values for level, values in enumerate(noise)}
 
     def signal(self, weights: Mapping[str, Any], shape: Shape) -> Any:
-        levels = [sampling.resize_linear(weights[f"level_{i}"], shape[1:-1]) for i in range(self.levels)]
+        levels = [
+            sampling.resize_linear(weights[f"level_{i}"], shape[1:-1]) for i in range(self.levels)
+        ]
         return sum(levels[1:], levels[0])
 
     def values_of(self, signal: np.ndarray) -> dict[str, np.ndarray]:
@@ -79,5 +83,7 @@ def _noise(
 
 def _checked(number: int) -> int:
     if not isinstance(number, int) or number < 1:
-        raise InputError(f"`factor` and `levels` must be whole numbers from 1 on. Received: {number!r}.")
+        raise InputError(
+            f"`factor` and `levels` must be whole numbers from 1 on. Received: {number!r}."
+        )
     return number

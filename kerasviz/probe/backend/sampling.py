@@ -1,4 +1,4 @@
-"""Pictures in the graph: Fourier transforms, resizing, resampling, and numbers drawn from a seed."""
+"""Pictures in the graph: Fourier transforms, resizing, resampling; numbers drawn from a seed."""
 
 from __future__ import annotations
 
