@@ -150,7 +150,9 @@ def class_score(target: Any) -> Objective:
     chosen = list(target) if isinstance(target, range) else target
     count = len(chosen) if listed and len(chosen) > 1 else None
     names = tuple(f"class {one}" for one in chosen) if count else ()
-    return Objective(f"class {_told(target)}", lambda scene: scene.score(chosen), count, names=names)
+    return Objective(
+        f"class {_told(target)}", lambda scene: scene.score(chosen), count, names=names
+    )
 
 
 def at_position(tensor: Any, plane: tuple[Any, Any], position: Any, layer: str) -> Any:

@@ -135,7 +135,9 @@ class Objective:
         return self * -1.0
 
 
-def _joined(one: Objective, other: Any, sign: str, function: Callable[[Any, Any], Any]) -> Objective:
+def _joined(
+    one: Objective, other: Any, sign: str, function: Callable[[Any, Any], Any]
+) -> Objective:
     if isinstance(other, numbers.Real):
         constant = float(other)
         text = f"{constant:g} {sign} {_grouped(one, sign)}"

@@ -192,4 +192,3 @@ def _held(layers: Sequence[str], photos: Any) -> list[Photos]:
 
 def _count(held: Sequence[Photos]) -> int | None:
     return len(held[0].inputs) if held and len(held[0].inputs) > 1 else None
-

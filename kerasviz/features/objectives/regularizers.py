@@ -138,8 +138,6 @@ def _blurred(pictures: Any, width: int = 5) -> Any:
         pooled = ops.moveaxis(pictures, axis, -2)
         shape = ops.shape(pooled)
         rows = ops.reshape(pooled, (-1, shape[-2], shape[-1]))
-        rows = ops.average_pool(
-            rows, width, strides=1, padding="same", data_format="channels_last"
-        )
+        rows = ops.average_pool(rows, width, strides=1, padding="same", data_format="channels_last")
         pictures = ops.moveaxis(ops.reshape(rows, shape), -2, axis)
     return pictures

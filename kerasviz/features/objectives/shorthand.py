@@ -85,4 +85,3 @@ def _of_texts(model: keras.Model, given: list[Any]) -> Objective:
     photos = tuple(photo for part in parts for photo in part.photos)
     names = tuple(map(repr, parts))
     return Objective(" | ".join(names), values, len(parts), photos, names)
-
