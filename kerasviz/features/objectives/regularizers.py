@@ -59,7 +59,7 @@ def total_variation(beta: float = 1.0) -> Objective:
 def variation(pictures: Any, beta: float) -> Any:
     """(num_images,): the total variation of float pictures, per position and channel."""
     rank = len(pictures.shape) - 2
-    squares: Any = 0.0
+    squares: Any = ops.zeros_like(pictures)
     for axis in range(1, rank + 1):
         size = pictures.shape[axis]
         ahead = ops.take(pictures, range(1, size), axis=axis)
