@@ -13,7 +13,6 @@ import numpy as np
 
 _PASSED_BY = ("InputLayer", "Resizing", "CenterCrop", "ZeroPadding2D", "Resize", "Identity", "Cast")
 _ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "GetItem")
-_NAMED_OTHERWISE = {"keras.applications.nasnet": "NASNet"}
 PREFIX = "keras.applications."
 
 
@@ -58,7 +57,7 @@ def application_of(model: keras.Model) -> str | None:
 
 
 def _model_names(module: str) -> list[str]:
-    members = [*vars(importlib.import_module(module)), _NAMED_OTHERWISE.get(module, "_")]
+    members = vars(importlib.import_module(module))
     return [_plain(member) for member in members if member[0].isupper()]
 
 
