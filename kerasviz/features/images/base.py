@@ -94,7 +94,7 @@ class Image:
         Raises:
             InputError: The model declares other ones, or another number of axes.
         """
-        asked = self.size
+        asked: Any = self.size
         if asked is None:
             return tuple(128 if length is None else length for length in declared)
         wanted = (asked,) * len(declared) if _is_whole(asked) else asked

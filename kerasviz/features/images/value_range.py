@@ -102,7 +102,8 @@ def _asked(asked: Any) -> ValueRange:
         return dataclasses.replace(of_application(asked), reason="as asked for")
     if isinstance(asked, (tuple, list)) and len(asked) == 2:
         with contextlib.suppress(TypeError, ValueError):
-            return ValueRange(*(_plain(np.asarray(bound, "float64")) for bound in asked))
+            low, high = (_plain(np.asarray(bound, "float64")) for bound in asked)
+            return ValueRange(low, high)
     raise InputError(
         "`value_range` must be (low, high) with low < high, '0..1', '-1..1', '0..255', a module "
         f"such as 'keras.applications.resnet50', or a kv.images.ValueRange. Received: {asked!r}."

@@ -224,7 +224,10 @@ def _at(tensor: Any, index: np.ndarray) -> Any:
 
 def checked_vectors(vector: Any) -> tuple[np.ndarray, int | None]:
     """(1 or num_images, channels) float32, and how many pictures they speak of."""
-    array = np.asarray(vector, "float32")
+    try:
+        array = np.asarray(vector, "float32")
+    except (TypeError, ValueError):
+        array = np.empty(0, "float32")
     if array.ndim not in (1, 2) or not np.isfinite(array).all() or not array.any():
         raise InputError(
             "`vector` must be finite numbers (channels,) or (num_images, channels), not all zero. "

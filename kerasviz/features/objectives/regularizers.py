@@ -36,8 +36,9 @@ def lp(p: float = 6.0, constant: float = 0.5) -> Objective:
         raise InputError(f"`p` must be at least 1. Received: {p!r}.")
 
     def values(pictures: Any) -> Any:
-        powers = ops.power(ops.abs(pictures - constant) + TINY, p)
-        return ops.power(mean_of_positions(powers), 1.0 / p)
+        away = ops.abs(pictures - constant) + TINY
+        unit = ops.stop_gradient(ops.max(away))
+        return unit * ops.power(mean_of_positions(ops.power(away / unit, p)), 1.0 / p)
 
     return _of_pictures(f"l{p:g}({constant:g})", values)
 

@@ -175,7 +175,7 @@ def _whole(value: Any, name: str) -> int:
 
 
 def _one_number(value: Any, name: str, low: float, high: float) -> float:
-    if not isinstance(value, numbers.Real) or not low <= value <= high:
+    if not isinstance(value, numbers.Real) or not low <= float(value) <= high:
         raise InputError(
             f"`{name}` must be a number from {low:g} to {high:g}. Received: {value!r}."
         )
