@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasviz import errors, plots, report, samples, targets
-    from kerasviz.features import images, objectives, transforms
-    from kerasviz.features.activation_maximization import ActivationMaximization
-    from kerasviz.features.visualization import Visualization
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
     from kerasviz.attribution.explanation import Explanation
     from kerasviz.attribution.grad_cam import GradCAM
     from kerasviz.attribution.guided_saliency import GuidedSaliency
     from kerasviz.attribution.saliency import Saliency
+    from kerasviz.features import images, objectives, transforms
+    from kerasviz.features.activation_maximization import ActivationMaximization
+    from kerasviz.features.visualization import Visualization
     from kerasviz.probe.activations import Activations, activations, layers
 
 __version__ = "0.1.0"

@@ -68,8 +68,8 @@ def parse_preprocessing(name: str) -> Preprocessing:
     closest = difflib.get_close_matches(name, [*_RANGES, *known], n=1, cutoff=0.5)
     hint = f" Closest: {closest[0]}." if closest else ""
     raise InputError(
-        f"`--preprocess` must be 0..1, -1..1, 0..255, or a module such as {scaling.PREFIX}resnet50. "
-        f"Received: {name!r}.{hint}"
+        "`--preprocess` must be 0..1, -1..1, 0..255, or a module such as "
+        f"{scaling.PREFIX}resnet50. Received: {name!r}.{hint}"
     )
 
 

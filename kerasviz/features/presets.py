@@ -45,9 +45,9 @@ def preset(name: str) -> Preset:
     """The settings of that name: "lucid" or "keras-vis".
 
     Reference:
-        Olah, Mordvintsev and Schubert, "Feature Visualization", Distill 2017 ("lucid"); Kotikalapudi
-        and contributors, keras-vis, 2017 ("keras-vis": pixels, L6 norm and total variation of
-        weight 10 each, RMSprop on a gradient of unit length, 200 steps).
+        Olah, Mordvintsev and Schubert, "Feature Visualization", Distill 2017 ("lucid");
+        Kotikalapudi and contributors, keras-vis, 2017 ("keras-vis": pixels, L6 norm and total
+        variation of weight 10 each, RMSprop on a gradient of unit length, 200 steps).
     """
     if name == "lucid":
         return Preset(Fourier(), None, (), _adam, 512, 16)

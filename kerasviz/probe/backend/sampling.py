@@ -1,4 +1,4 @@
-"""Pictures in the graph: Fourier transforms, resizing, resampling; numbers drawn from a seed."""
+"""Pictures in the graph: Fourier transforms, resizing, resampling, seeded random numbers."""
 
 from __future__ import annotations
 
