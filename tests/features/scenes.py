@@ -10,9 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.features.objectives import Objective, Scene
-from kerasviz.probe.activations import activations
+from kerasviz.features.objectives.base import features_of
 from kerasviz.probe.run import run
-from kerasviz.probe.taps import first_layout
 
 
 def values(
@@ -54,10 +53,12 @@ def values(
 
 def references(model: keras.Model, objectives: Sequence[Objective]) -> dict[int, np.ndarray]:
     """What the photos of the objectives excite, channels last."""
-    layout = first_layout(model)
     found = {}
     for photos in [photos for objective in objectives for photos in objective.photos]:
-        array = activations(model, photos.inputs, [photos.layer])[photos.layer]
-        axis = layout.channel_axis(array.ndim) if layout is not None else array.ndim - 1
-        found[id(photos)] = np.moveaxis(array, axis, -1).astype("float32")
+
+        @tf.function(autograph=False)
+        def excited(inputs: Any, layer: str) -> Any:
+            return features_of(run(model, inputs), layer)
+
+        found[id(photos)] = excited(tf.constant(photos.inputs), photos.layer).numpy()
     return found

@@ -118,13 +118,17 @@ def test_steps_are_those_of_a_hand_written_loop(model, kind, moved):
         regularizers=[0.3 * objectives.l1()],
         seed=4,
     )
-    found = visualizer(steps=21, verbose=0)
+    update = ascent.Adam(0.05)
+    if kind == "fourier":
+        update = ascent.plain(2.0)
+        visualizer.compile(keras.optimizers.SGD(2.0))
+    found = visualizer(steps=18, verbose=0)
     start = start_of(image, (2, 8, 6, 3), 4)
-    weights, history = ascent.ascended(start, picture, value, ascent.Adam(0.05), 21)
+    weights, history = ascent.ascended(start, picture, value, update, 18)
     expected = picture({name: tf.constant(w) for name, w in weights.items()}).numpy() * 4 - 2
     np.testing.assert_allclose(visualizer.trajectory, history, atol=1e-4)
-    np.testing.assert_allclose(found, expected, atol=5e-3)
-    assert np.abs(found - expected).mean() < 5e-4
+    assert np.abs(found - expected).max() < 0.03
+    assert np.abs(found - expected).mean() < 1e-3
     assert np.abs(found).mean() > 0.2
 
 
@@ -217,12 +221,11 @@ class Seen(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self.objectives, self.pictures, self.ends = [], [], []
+        self.objectives, self.pictures = [], []
 
     def on_train_batch_end(self, batch, logs=None):
         self.objectives.append(logs["objective"])
         self.pictures.append(self.model.pictures())
-        self.ends.append(batch)
 
 
 @pytest.mark.parametrize("per_execution", [1, 4, 64])
@@ -238,7 +241,6 @@ def test_steps_per_execution_changes_nothing_but_what_callbacks_see(model, per_e
     ends = sorted({min(10, n) for n in range(per_execution, 10 + per_execution, per_execution)})
     means = visualizer.trajectory.mean(1)
     np.testing.assert_allclose(seen.objectives, [means[end - 1] for end in ends], rtol=1e-6)
-    assert seen.ends == [end - 1 for end in ends]
     np.testing.assert_array_equal(seen.pictures[-1], found)
 
 
@@ -290,6 +292,8 @@ def state_of(model):
 
 
 def assert_same(before, after):
+    for one, other in zip(before[1], after[1], strict=True):
+        assert one == other, {k for k in one | other if one.get(k) != other.get(k)}
     for one, other in zip(before[0], after[0], strict=True):
         np.testing.assert_array_equal(one, other)
     assert before[1:] == after[1:]
@@ -297,7 +301,8 @@ def assert_same(before, after):
 
 @pytest.mark.parametrize("case", ["custom_layer_without_get_config"], indirect=True)
 def test_a_model_is_left_as_it_was(case):
-    before, answer = state_of(case.model), case.model(case.inputs).numpy()
+    answer = case.model(case.inputs).numpy()
+    before = state_of(case.model)
     drawn(case.model, "scaled/conv:1", transforms=None)
     assert_same(before, state_of(case.model))
     for wrong in ("scaled/conv:99", objectives.neuron("head", 0), lambda y: y[0, 0] * np.nan):
@@ -334,7 +339,7 @@ def test_training_between_two_calls_is_respected():
     network = small()
     visualizer = maximizer(network, 1)
     before = visualizer(steps=5, verbose=0)
-    network.set_weights([-w for w in network.get_weights()])
+    network.set_weights(small(seed=1).get_weights())
     after = visualizer(steps=5, verbose=0)
     assert np.abs(before - after).mean() > 0.001
     np.testing.assert_array_equal(after, drawn(network, 1, 5))
@@ -426,9 +431,10 @@ def test_constants_that_cannot_be(constants, words):
 
 def test_diversity_spreads_the_pictures():
     network = small(size=(12, 12))
+    network.get_layer("conv").bias.assign(np.zeros(4))
 
     def alike(goal):
-        found = drawn(network, goal, 60, num_images=3, seed=1, image=images.Pixels())
+        found = drawn(network, goal, 80, num_images=3, seed=1, value_range="-1..1")
         return reference.diversity(kv.activations(network, found, ["conv"])["conv"]).mean()
 
     goal = objectives.channel("conv", 1)
@@ -451,7 +457,7 @@ def test_what_the_unit_does_not_care_about_becomes_transparent():
     weights[:, :3] = 1.0
     goal = objectives.class_score(0) * (1 - objectives.opacity())
     visualizer = maximizer(linear(weights), goal, image=images.Pixels(alpha=True))
-    found = visualizer(steps=60, verbose=0)
+    found = visualizer(steps=250, verbose=0)
     display = visualizer.display()
     assert found.shape == (1, 6, 6, 3)
     assert display.shape == (1, 6, 6, 4)
@@ -581,3 +587,75 @@ def test_regularizers_pull_their_way(model):
     assert reference.total_variation(smooth, 1) < 0.5 * reference.total_variation(plain, 1)
     theirs = drawn(model, 1, 40, regularizers=[tf_keras_vis.TotalVariation2D(weight=30.0)])
     assert reference.total_variation(theirs, 1) < 0.5 * reference.total_variation(plain, 1)
+
+
+# ---------------------------------------------------------------- photos that are compared with
+
+
+def test_regularizers_may_compare_with_photos(model):
+    photo = np.random.default_rng(0).uniform(size=(1, 8, 6, 3)).astype("float32")
+    away = objectives.activation_difference("conv", photo)
+    visualizer = maximizer(model, 1, regularizers=[0.5 * away])
+    visualizer(steps=1, verbose=0)
+    start = maximizer(model, 1).pictures()
+    features, held = (kv.activations(model, x, ["conv"])["conv"] for x in (start, photo))
+    score = keras.ops.convert_to_numpy(model(start))[:, 1]
+    expected = score - 0.5 * reference.difference(features, held)
+    np.testing.assert_allclose(visualizer.trajectory[0], expected, atol=1e-4)
+
+
+def test_photos_are_seen_by_the_model_as_it_is_now():
+    network = small()
+    photo = np.random.default_rng(0).uniform(size=(1, 8, 6, 3)).astype("float32")
+    goal = objectives.inversion("conv", photo)
+    visualizer = maximizer(network, goal)
+    visualizer(steps=3, verbose=0)
+    network.set_weights(small(seed=1).get_weights())
+    visualizer(steps=3, verbose=0)
+    fresh = maximizer(network, goal)
+    fresh(steps=3, verbose=0)
+    np.testing.assert_allclose(visualizer.trajectory, fresh.trajectory, atol=1e-6)
+    np.testing.assert_allclose(visualizer.values(), fresh.values(), atol=1e-6)
+
+
+def test_inversion_finds_a_photo(model):
+    photo = np.random.default_rng(0).uniform(0.2, 0.8, size=(1, 8, 6, 3)).astype("float32")
+    visualizer = maximizer(model, objectives.inversion("conv", photo), image=images.Pixels())
+    visualizer(steps=150, verbose=0)
+    assert visualizer.trajectory[0] < -0.05
+    assert visualizer.values() > -0.002
+
+
+def test_starting_pictures_of_several_inputs():
+    case = build("multi_input")
+    visualizer = maximizer(case.model, 1)
+    found = visualizer(steps=2, verbose=0)
+    visualizer.reset(found)
+    for name, pictures in visualizer.pictures().items():
+        np.testing.assert_allclose(pictures, found[name], atol=2e-3)
+    with pytest.raises(InputError, match="`start` must"):
+        visualizer.reset({next(iter(found)): next(iter(found.values()))})
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 2}, {"batch_size": 4}, {"x": np.zeros(3)}])
+def test_settings_of_fit_that_mean_nothing_here(model, settings):
+    with pytest.raises((InputError, TypeError)):
+        maximizer(model, 1).fit(steps=2, verbose=0, **settings)
+
+
+def test_vectors_are_drawn_with_every_image_and_preset():
+    case = build("multi_input_dict")
+    for settings in (
+        {"image": images.CPPN()},
+        {"image": images.Laplacian(), "regularizers": [objectives.total_variation()]},
+        {"preset": "keras-vis", "transforms": None},
+    ):
+        found = maximizer(case.model, 1, **settings)(steps=2, verbose=0)
+        assert found["metadata"].shape == (1, 6)
+        assert np.isfinite(found["metadata"]).all()
+
+
+def test_a_flat_start_under_a_high_norm_stays_finite(model):
+    image, penalty = images.CPPN(layers=2), [objectives.lp(6)]
+    found = drawn(model, 1, 2, image=image, regularizers=penalty)
+    assert np.isfinite(found).all()

@@ -11,13 +11,14 @@ import tensorflow as tf
 from tests.reference.pictures import COLOURS
 
 Weights = dict[str, np.ndarray]
+Update = Callable[[list[np.ndarray], list[np.ndarray]], list[np.ndarray]]
 
 
 def ascended(
     start: Mapping[str, np.ndarray],
     picture: Callable[[Mapping[str, Any]], Any],
     value: Callable[[Any], Any],
-    update: Callable[[list[np.ndarray], list[np.ndarray]], list[np.ndarray]],
+    update: Update,
     steps: int,
 ) -> tuple[Weights, np.ndarray]:
     """The weights after some steps, and (steps, num_images) the value before each.
@@ -40,6 +41,13 @@ def ascended(
         history.append(values.numpy())
         held = update(held, [g.numpy() for g in gradients])
     return dict(zip(names, held, strict=True)), np.array(history)
+
+
+def plain(rate: float) -> Update:
+    """Steps along the gradient."""
+    return lambda weights, gradients: [
+        w + np.float32(rate) * g for w, g in zip(weights, gradients, strict=True)
+    ]
 
 
 class Adam:
