@@ -41,7 +41,7 @@ class Scene:
         inputs: By input: the same in the model's own range.
         opacity: (num_images,) mean of the opacity channel; None without one.
         labels: Class names, for targets that name them.
-        references: What each `Photos` excites: arrays, channels last.
+        references: What each `Photos` excites: arrays or variables, channels last.
     """
 
     record: Run
@@ -50,7 +50,7 @@ class Scene:
     inputs: Mapping[str, Any]
     opacity: Any
     labels: Callable[[int | None], Sequence[str] | None]
-    references: Mapping[int, np.ndarray]
+    references: Mapping[int, Any]
 
     def over_pictures(self, function: Callable[[Any], Any]) -> Any:
         """Sum over the inputs of a function (num_images, *positions, channels) → (num_images,)."""
