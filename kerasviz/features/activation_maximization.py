@@ -186,7 +186,13 @@ class ActivationMaximization(keras.Model):
         steps = self._plan.steps if steps is None else steps
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise InputError(f"`steps` must be a whole number from 1 on. Received: {steps!r}.")
+        if kwargs.get("epochs", 1) != 1:
+            raise InputError(
+                "`epochs` has no meaning here, as a run is a number of steps. "
+                f"Received: {kwargs['epochs']!r}. Pass `steps`."
+            )
         self._progress.remaining = steps
+        self._plan.refresh()
         ticks = np.zeros((steps, 1), "float32")
         return super().fit(
             ticks, batch_size=1, shuffle=False, callbacks=callbacks, verbose=verbose, **kwargs
@@ -198,6 +204,8 @@ class ActivationMaximization(keras.Model):
         Args:
             start: Pictures as the call returns them; None: noise.
         """
+        if _several(start):
+            _check_names(start, [canvas.slot.name for canvas in self._plan.canvases])
         for index, canvas in enumerate(self._plan.canvases):
             if start is None:
                 values = canvas.initial_values(self._plan.seed, index)
@@ -315,7 +323,6 @@ class ActivationMaximization(keras.Model):
 
     def _loop(self, rule: str) -> Loop:
         if rule not in self._progress.loops:
-            self._plan.prepare()
             self._progress.loops[rule] = Loop(lambda: self._one_step(rule), self._plan.count)
         return self._progress.loops[rule]
 
@@ -437,19 +444,20 @@ class _Plan:
     unit_gradient: bool
     preset: str
     watch: Watch
-    references: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+    references: dict[int, _Reference] = dataclasses.field(default_factory=dict)
 
-    def prepare(self) -> None:
-        """Ask the model what the objective's photos excite, once."""
-        for photos in self.objective.photos:
-            if id(photos) not in self.references:
-                self.references[id(photos)] = _reference(self.model, photos)
+    def refresh(self) -> None:
+        """Ask the model, as it is now, what the photos of all objectives excite."""
+        for photos in [photos for one in (self.objective, *self.penalty) for photos in one.photos]:
+            if id(photos) in self.references:
+                self.references[id(photos)].refresh()
+            else:
+                self.references[id(photos)] = _Reference(self.model, photos)
 
     def scene(self, record: Run, pictures: Any, inputs: Any, opacity: Any) -> Scene:
         """What the objective sees."""
-        return Scene(
-            record, self.count, pictures, inputs, opacity, self.names_of_classes, self.references
-        )
+        held = {key: reference.value for key, reference in self.references.items()}
+        return Scene(record, self.count, pictures, inputs, opacity, self.names_of_classes, held)
 
     def packed(self, shown: Mapping[str, Any]) -> Any:
         """The model's inputs in its own structure, constants among them."""
@@ -516,7 +524,6 @@ class _ObjectiveOf(Wrapper):
     def __init__(self, plan: _Plan) -> None:
         super().__init__(plan.model)
         self._held = [plan]
-        plan.prepare()
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         (plan,) = self._held
@@ -530,6 +537,7 @@ class _ObjectiveOf(Wrapper):
 
     def of(self, inputs: Any) -> np.ndarray:
         """(num_images,) the objective."""
+        self._held[0].refresh()
         return self.evaluate_on("values", inputs)["values"]
 
 
@@ -545,8 +553,21 @@ def _per_picture(objective: Objective, scene: Scene) -> Any:
     return ops.broadcast_to(ops.cast(values, "float32"), (scene.num_images,))
 
 
-def _reference(model: keras.Model, photos: Photos) -> np.ndarray:
-    return _Features(model, photos.layer).evaluate_on("features", photos.inputs)["features"]
+class _Reference:
+    """What photos excite in a layer, as a variable: the compiled loop reads it, training the model
+    between two runs may change it."""
+
+    def __init__(self, model: keras.Model, photos: Photos) -> None:
+        self._features = _Features(model, photos.layer)
+        self._inputs = photos.inputs
+        self.value: Any = keras.Variable(self._now(), trainable=False, dtype="float32")
+
+    def refresh(self) -> None:
+        """Run the photos through the model as it is now."""
+        self.value.assign(self._now())
+
+    def _now(self) -> np.ndarray:
+        return self._features.evaluate_on("features", self._inputs)["features"]
 
 
 def _canvases(
@@ -635,6 +656,14 @@ def _unit(gradient: Any) -> Any:
 
 def _mean(opacity: Any) -> Any:
     return ops.mean(opacity, axis=tuple(range(1, len(opacity.shape))))
+
+
+def _check_names(start: Mapping[str, Any], names: Sequence[str]) -> None:
+    if set(start) != set(names):
+        raise InputError(
+            f"`start` must hold pictures for the inputs that are drawn, {list(names)}. "
+            f"Received: {list(start)}."
+        )
 
 
 def _several(pictures: Any) -> bool:

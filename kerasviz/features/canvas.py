@@ -51,7 +51,9 @@ class Canvas:
         Raises:
             InputError: The pictures do not fit, or the parameterization can't spell them.
         """
-        pictures = self._channels_last(np.asarray(start, "float32"))
+        pictures = np.asarray(start, "float32")
+        if pictures.ndim == len(self.shape) - (self.channel_axis is None):
+            pictures = self._channels_last(pictures)
         wanted = (*self.shape[:-1], self.channels)
         if pictures.ndim != len(wanted) or pictures.shape[1:] != wanted[1:]:
             raise InputError(

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = "kerasviz visualization"
 VERSION = 1
+_DAMAGED = (zipfile.BadZipFile, zlib.error)
 ARRAYS = ("pictures", "display", "values", "history")
 FEWEST_STEPS = 4
 
@@ -112,7 +114,7 @@ class Visualization:
                 parameters=words["parameters"],
                 provenance=words["provenance"],
             )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, *_DAMAGED) as error:
             raise InputError(
                 f"`path` must be a file that `Visualization.save` wrote. Received: {str(path)!r} "
                 f"({error})."

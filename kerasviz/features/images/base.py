@@ -27,10 +27,14 @@ class Image:
     Args:
         size: Height and width (or one length per position axis), an int for all of them; None:
             what the model declares.
-        decorrelate: Mix the channels as natural photos do; None: where there are three or four.
+        decorrelate: Mix the channels as natural photos do; None: where there are three or four,
+            and `bounded`.
         alpha: Add an opacity channel: the picture is laid over other noise at each step, so that
             what the unit does not care about becomes transparent.
         bounded: Squash into [0, 1]. False: the signal around 0.5 as it is, clipped at the end only.
+
+    Raises:
+        InputError: Settings that do not go together.
     """
 
     size: int | tuple[int, ...] | None = None
@@ -39,6 +43,13 @@ class Image:
     bounded: bool = True
 
     learning_rate: ClassVar[float] = 0.05
+
+    def __post_init__(self) -> None:
+        if self.alpha and not self.bounded:
+            raise InputError(
+                "`alpha` needs pictures that are squashed into [0, 1]. Received: bounded=False. "
+                "Leave one of them out."
+            )
 
     def initial_values(self, shape: Shape, random: np.random.Generator) -> dict[str, np.ndarray]:
         """The weights to start from, float32, each with the pictures as first axis.
@@ -63,18 +74,14 @@ class Image:
     def render(self, weights: Mapping[str, Any], shape: Shape) -> Any:
         """The pictures in [0, 1] that the weights spell."""
         signal = self.signal(weights, shape)
-        if not self.bounded:
-            return signal + 0.5
-        return ops.sigmoid(self._mixed(signal))
+        signal = colors.mixed(signal) if self._mixes(shape[-1]) else signal
+        return ops.sigmoid(signal) if self.bounded else signal + 0.5
 
     def start_values(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
         """The weights from which `render` makes these pictures in [0, 1]."""
-        if not self.bounded:
-            return self.values_of(pictures - 0.5)
         inside = np.clip(pictures, 1e-3, 1 - 1e-3)
-        signal = np.log(inside / (1 - inside))
-        if self._mixes(signal.shape[-1]):
-            signal = colors.unmixed(signal)
+        signal = np.log(inside / (1 - inside)) if self.bounded else pictures - 0.5
+        signal = colors.unmixed(signal) if self._mixes(signal.shape[-1]) else signal
         return self.values_of(signal.astype("float32"))
 
     def for_positions(self, rank: int) -> Image:
@@ -87,10 +94,16 @@ class Image:
         Raises:
             InputError: The model declares other ones, or another number of axes.
         """
-        asked = self.size
+        asked: Any = self.size
         if asked is None:
             return tuple(128 if length is None else length for length in declared)
-        wanted = (asked,) * len(declared) if isinstance(asked, int) else tuple(asked)
+        wanted = (asked,) * len(declared) if _is_whole(asked) else asked
+        if not isinstance(wanted, (tuple, list)) or not all(map(_is_whole, wanted)):
+            raise InputError(
+                "`size` must be a whole number, or one for each position axis. "
+                f"Received: {asked!r}."
+            )
+        wanted = tuple(int(length) for length in wanted)
         fits = len(wanted) == len(declared) and all(
             open_ is None or open_ == length for open_, length in zip(declared, wanted, strict=True)
         )
@@ -101,17 +114,20 @@ class Image:
             )
         return wanted
 
-    def _mixed(self, signal: Any) -> Any:
-        return colors.mixed(signal) if self._mixes(signal.shape[-1]) else signal
-
     def _mixes(self, channels: int) -> bool:
-        coloured = channels in (3, 4)
-        if self.decorrelate and not coloured:
+        colours = channels - self.alpha
+        if self.decorrelate and colours not in (3, 4):
             raise InputError(
-                "`decorrelate` needs three colours, with or without an opacity channel. "
-                f"Received: {channels} channels. Leave it out."
+                "`decorrelate` needs three colours, with or without a fourth channel. "
+                f"Received: {colours} channels. Leave it out."
             )
-        return coloured and self.decorrelate is not False
+        if self.decorrelate is None:
+            return self.bounded and colours in (3, 4)
+        return self.decorrelate
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _show(sizes: tuple[int | None, ...]) -> str:

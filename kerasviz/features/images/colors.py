@@ -22,7 +22,7 @@ MIXING = (_COVARIANCE_ROOT / np.linalg.norm(_COVARIANCE_ROOT, axis=0).max()).T
 
 
 def mixed(signal: Any) -> Any:
-    """(…, 3 or 4) uncorrelated components as RGB; a fourth channel passes as it is."""
+    """(…, 3 or more) uncorrelated components as RGB; further channels pass as they are."""
     return ops.matmul(signal, _matrix(signal.shape[-1]))
 
 

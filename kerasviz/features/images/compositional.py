@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerasviz.features.images.base import Image, Shape
+from kerasviz.features.images.pixels import Pixels
 
 ops: Any = keras.ops
 
@@ -19,7 +20,8 @@ class CPPN(Image):
     """A compositional pattern-producing network: smooth shapes, at any resolution.
 
     Each picture has a network of its own, from the coordinates of a pixel to its colour; its
-    activation is atan(x) beside atan(x)², each brought to variance one.
+    activation is atan(x) beside atan(x)², each brought to variance one. Inputs without positions
+    are drawn as `Pixels`.
 
     Args:
         size: As in `kv.images.Image`.
@@ -39,6 +41,9 @@ class CPPN(Image):
     units: int = 24
 
     learning_rate: ClassVar[float] = 0.005
+
+    def for_positions(self, rank: int) -> Image:
+        return self if rank else Pixels(self.size, self.decorrelate, self.alpha, self.bounded)
 
     def initial_values(self, shape: Shape, random: np.random.Generator) -> dict[str, np.ndarray]:
         count, rank, channels = shape[0], len(shape) - 2, shape[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 from typing import Any
@@ -46,13 +47,19 @@ class ValueRange:
         return pictures[..., ::-1] if self.reverse else pictures
 
     def check(self, channels: int) -> None:
-        """Refuse bounds for another number of channels."""
-        for bound in self._bounds():
-            if bound.ndim and bound.shape != (channels,):
+        """Refuse bounds for another number of channels, and those that are not low and high."""
+        low, high = self._bounds()
+        for bound in (low, high):
+            if bound.shape not in ((), (channels,)):
                 raise InputError(
                     f"`value_range` must hold one number, or one for each of {channels} channels. "
-                    f"Received: {bound.shape[0]} numbers."
+                    f"Received: shape {bound.shape}."
                 )
+        if not np.all(low < high) or not np.isfinite(high - low).all():
+            raise InputError(
+                f"`value_range` must be finite, with low < high. Received: {_show(self.low)} and "
+                f"{_show(self.high)}."
+            )
 
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(self.low, "float32"), np.asarray(self.high, "float32")
@@ -72,8 +79,9 @@ def to_value_range(asked: Any, model: keras.Model, channels: int) -> ValueRange:
 
     Args:
         asked: A `ValueRange`, (low, high), "0..1", "-1..1", "0..255", a module such as
-            "keras.applications.resnet50", or None: that of the model, by its first layer, its name
-            or its kind; 0..1 where nothing says so.
+            "keras.applications.resnet50", or None: that of the model, by its first layer or its
+            name; 0..1 where nothing says so (a model of a kind that scales pixels by itself, but
+            built without that, among them).
         model: The model that takes the pictures.
         channels: Number of channels of its input.
 
@@ -93,9 +101,9 @@ def _asked(asked: Any) -> ValueRange:
     if isinstance(asked, str) and asked in scaling.application_modules():
         return dataclasses.replace(of_application(asked), reason="as asked for")
     if isinstance(asked, (tuple, list)) and len(asked) == 2:
-        low, high = (np.asarray(bound, "float64") for bound in asked)
-        if low.ndim < 2 and high.ndim < 2 and np.all(low < high):
-            return ValueRange(_plain(low), _plain(high))
+        with contextlib.suppress(TypeError, ValueError):
+            low, high = (_plain(np.asarray(bound, "float64")) for bound in asked)
+            return ValueRange(low, high)
     raise InputError(
         "`value_range` must be (low, high) with low < high, '0..1', '-1..1', '0..255', a module "
         f"such as 'keras.applications.resnet50', or a kv.images.ValueRange. Received: {asked!r}."
@@ -103,7 +111,7 @@ def _asked(asked: Any) -> ValueRange:
 
 
 def _plain(bound: np.ndarray) -> Bound:
-    return tuple(bound.tolist()) if bound.ndim else float(bound)
+    return tuple(float(value) for value in bound) if bound.ndim else float(bound)
 
 
 def _own(model: keras.Model, channels: int) -> ValueRange:
@@ -113,8 +121,9 @@ def _own(model: keras.Model, channels: int) -> ValueRange:
     if model.name.startswith("efficientnet_lite"):
         return ValueRange(-127 / 128, 1.0, False, "that of the model's name")
     application = scaling.application_of(model) if channels == 3 else None
-    if application is not None:
-        return of_application(application)
+    found = of_application(application) if application is not None else None
+    if found is not None and (found.low, found.high) != NAMED["0..255"]:
+        return found
     return ValueRange(0.0, 1.0, False, "assumed, as nothing in the model says")
 
 

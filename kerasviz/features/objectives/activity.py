@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from kerasviz.errors import AddressError, InputError
 from kerasviz.features.objectives.base import (
     Objective,
     Scene,
+    common_count,
     mean_of_positions,
     per_picture,
     take_channel,
@@ -48,21 +50,23 @@ def neuron(
     Args:
         layer: Address of a layer with positions.
         channel: Channel number, or one per picture.
-        row: Row, counted from 0; None: the middle one.
-        column: Column, counted from 0; None: the middle one.
+        row: Row, counted from 0, or one per picture; None: the middle one.
+        column: Column, counted from 0, or one per picture; None: the middle one.
         position: For layers of another rank: one index per position axis, in place of the two.
 
     Returns:
         An `Objective` in units of the layer's activation.
     """
     chosen, count = per_picture(channel, "channel")
+    place = Place.of(row, column, position)
 
     def values(scene: Scene) -> Any:
         tensor = scene.spatial(layer, "neuron")
-        return take_channel(at_position(tensor, (row, column), position, layer), chosen, layer)
+        return take_channel(place.taken(tensor, layer), chosen, layer)
 
-    where = position if position is not None else (row, column)
-    return Objective(f"{layer}:{_listed(chosen)} at {_place(where)}", values, count)
+    return Objective(
+        f"{layer}:{_listed(chosen)} at {place}", values, common_count([count, place.num_images])
+    )
 
 
 def layer(layer: str) -> Objective:
@@ -92,7 +96,7 @@ def direction(
         cosine_power: The dot product is multiplied by max(0.1, cosine) to this power: 0 lets the
             activation grow in other directions too, larger keeps it to the vector's.
         row: Row of one position to look at; None, with `column`: the mean over all positions.
-        column: Its column.
+        column: Its column; row and column can be lists, one entry per picture.
         position: For layers of another rank: one index per position axis, in place of the two.
 
     Returns:
@@ -104,20 +108,22 @@ def direction(
     """
     vectors, count = checked_vectors(vector)
     at_one = position is not None or row is not None or column is not None
+    place = Place.of(row, column, position)
 
     def values(scene: Scene) -> Any:
         tensor = scene.features(layer)
         if at_one:
-            tensor = scene.spatial(layer, "direction")
-            tensor = at_position(tensor, (row, column), position, layer)
+            tensor = place.taken(scene.spatial(layer, "direction"), layer)
         product = _dot(tensor, vectors, layer)
         if cosine_power:
             cosine = ops.maximum(_cosine(tensor, vectors, product), LEAST_COSINE)
             product = product * cosine**cosine_power
         return mean_of_positions(product)
 
-    where = f" at {_place(position if position is not None else (row, column))}" if at_one else ""
-    return Objective(f"direction of {layer}{where}", values, count)
+    where = f" at {place}" if at_one else ""
+    return Objective(
+        f"direction of {layer}{where}", values, common_count([count, place.num_images])
+    )
 
 
 def cosine(layer: str, vector: Any) -> Objective:
@@ -155,32 +161,73 @@ def class_score(target: Any) -> Objective:
     )
 
 
-def at_position(tensor: Any, plane: tuple[Any, Any], position: Any, layer: str) -> Any:
-    """(num_images, channels) at one position; the middle where an index is None."""
-    sizes = tensor.shape[1:-1]
-    wanted = position if position is not None else plane
-    wanted = tuple(np.atleast_1d(wanted)) if not isinstance(wanted, tuple) else wanted
-    if position is None and plane == (None, None):
-        wanted = (None,) * len(sizes)
-    if len(wanted) != len(sizes):
-        raise InputError(
-            f"`position` must have {len(sizes)} indices for the layer {layer!r}, whose positions "
-            f"are {tuple(sizes)}. Received: {wanted}."
-        )
-    for index, size in zip(wanted, sizes, strict=True):
-        middle = size // 2 if index is None else int(index)
-        if not -size <= middle < size:
-            raise AddressError(
-                f"The position must be inside {tuple(sizes)} for the layer {layer!r}. "
-                f"Received: {wanted}."
+@dataclasses.dataclass(frozen=True, eq=False)
+class Place:
+    """One position in each picture.
+
+    Attributes:
+        indices: One per position axis: a whole number, one per picture, or None for the middle.
+            None for the middle of all axes.
+        num_images: Number of pictures that they speak of; None: any.
+    """
+
+    indices: tuple[np.ndarray | None, ...] | None
+    num_images: int | None
+
+    @classmethod
+    def of(cls, row: Any, column: Any, position: Any) -> Place:
+        """What a user means by row and column, or by one index per position axis."""
+        if position is None and row is None and column is None:
+            return cls(None, None)
+        if position is not None and (row is not None or column is not None):
+            raise InputError(
+                "`position` takes the place of `row` and `column`. Received: both. Leave one out."
             )
-        tensor = tensor[:, middle]
-    return tensor
+        given = (row, column) if position is None else position
+        given = tuple(given) if isinstance(given, (tuple, list, np.ndarray)) else (given,)
+        found = [(None, None) if one is None else per_picture(one, "position") for one in given]
+        return cls(tuple(index for index, _ in found), common_count([count for _, count in found]))
+
+    def taken(self, tensor: Any, layer: str) -> Any:
+        """(num_images, channels) at this position of a layer's output."""
+        sizes = tuple(tensor.shape[1:-1])
+        indices = (None,) * len(sizes) if self.indices is None else self.indices
+        if len(indices) != len(sizes):
+            raise InputError(
+                f"`position` must have {len(sizes)} indices for the layer {layer!r}, whose "
+                f"positions are {sizes}. Received: {self}."
+            )
+        for index, size in zip(indices, sizes, strict=True):
+            at = np.asarray(size // 2) if index is None else index
+            if at.max() >= size:
+                raise AddressError(
+                    f"The position must be inside {sizes} for the layer {layer!r}. "
+                    f"Received: {self}."
+                )
+            tensor = _at(tensor, at)
+        return tensor
+
+    def __str__(self) -> str:
+        if self.indices is None or all(index is None for index in self.indices):
+            return "the middle"
+        return "(" + ", ".join("middle" if i is None else _listed(i) for i in self.indices) + ")"
+
+
+def _at(tensor: Any, index: np.ndarray) -> Any:
+    """The tensor at one index of its second axis, or at another one for each picture."""
+    if not index.ndim:
+        return tensor[:, int(index)]
+    wanted = index.reshape((-1,) + (1,) * (len(tensor.shape) - 1))
+    wanted = np.broadcast_to(wanted, (len(index), 1, *tensor.shape[2:]))
+    return ops.take_along_axis(tensor, wanted, axis=1)[:, 0]
 
 
 def checked_vectors(vector: Any) -> tuple[np.ndarray, int | None]:
     """(1 or num_images, channels) float32, and how many pictures they speak of."""
-    array = np.asarray(vector, "float32")
+    try:
+        array = np.asarray(vector, "float32")
+    except (TypeError, ValueError):
+        array = np.empty(0, "float32")
     if array.ndim not in (1, 2) or not np.isfinite(array).all() or not array.any():
         raise InputError(
             "`vector` must be finite numbers (channels,) or (num_images, channels), not all zero. "
@@ -212,13 +259,6 @@ def _listed(numbers: np.ndarray) -> str:
     if numbers.ndim == 0:
         return str(int(numbers))
     return ",".join(map(str, numbers[:4].tolist())) + (",…" if len(numbers) > 4 else "")
-
-
-def _place(where: Any) -> str:
-    indices = where if isinstance(where, tuple) else (where,)
-    if all(index is None for index in indices):
-        return "the middle"
-    return "(" + ", ".join("middle" if index is None else str(index) for index in indices) + ")"
 
 
 def _told(target: Any) -> str:

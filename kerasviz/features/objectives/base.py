@@ -41,7 +41,7 @@ class Scene:
         inputs: By input: the same in the model's own range.
         opacity: (num_images,) mean of the opacity channel; None without one.
         labels: Class names, for targets that name them.
-        references: What each `Photos` excites: arrays, channels last.
+        references: What each `Photos` excites: arrays or variables, channels last.
     """
 
     record: Run
@@ -50,7 +50,7 @@ class Scene:
     inputs: Mapping[str, Any]
     opacity: Any
     labels: Callable[[int | None], Sequence[str] | None]
-    references: Mapping[int, np.ndarray]
+    references: Mapping[int, Any]
 
     def over_pictures(self, function: Callable[[Any], Any]) -> Any:
         """Sum over the inputs of a function (num_images, *positions, channels) → (num_images,)."""
@@ -145,7 +145,7 @@ def _joined(
 ) -> Objective:
     if isinstance(other, numbers.Real):
         constant = float(other)
-        text = f"{constant:g} {sign} {_grouped(one, sign)}"
+        text = f"{constant:g} {sign} {_grouped(one)}"
         if sign != "*":
             text = f"{one} {sign} {constant:g}"
         return dataclasses.replace(
@@ -154,18 +154,28 @@ def _joined(
     if not isinstance(other, Objective):
         return NotImplemented
     return Objective(
-        f"{_grouped(one, sign)} {sign} {_grouped(other, sign)}",
+        _told(one, sign, other),
         lambda scene: function(one.values(scene), other.values(scene)),
         common_count([one.num_images, other.num_images]),
         one.photos + other.photos,
-        one.names or other.names,
+        _names(one, other, sign),
     )
 
 
-def _grouped(objective: Objective, sign: str) -> str:
+def _told(one: Objective, sign: str, other: Objective) -> str:
+    left = _grouped(one) if sign == "*" else one
+    return f"{left} {sign} {other if sign == '+' else _grouped(other)}"
+
+
+def _names(one: Objective, other: Objective, sign: str) -> tuple[str, ...]:
+    if not (one.names and other.names):
+        return one.names or other.names
+    return tuple(f"{a} {sign} {b}" for a, b in zip(one.names, other.names, strict=True))
+
+
+def _grouped(objective: Objective) -> str:
     text = objective.description
-    needs = sign == "*" and (" + " in text or " - " in text)
-    return f"({text})" if needs or (sign == "-" and " + " in text) else text
+    return f"({text})" if " + " in text or " - " in text else text
 
 
 def common_count(counts: Sequence[int | None]) -> int | None:

@@ -10,7 +10,13 @@ import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.features.objectives.activity import LEAST_COSINE, TINY
-from kerasviz.features.objectives.base import Objective, Photos, Scene, mean_of_positions
+from kerasviz.features.objectives.base import (
+    Objective,
+    Photos,
+    Scene,
+    common_count,
+    mean_of_positions,
+)
 
 ops: Any = keras.ops
 REACH = 4
@@ -27,6 +33,7 @@ def diversity(layer: str) -> Objective:
     """
 
     def values(scene: Scene) -> Any:
+        _check_several(scene, "diversity")
         grams = _flat(_gram(scene.features(layer)))
         grams = grams / ops.sqrt(ops.sum(ops.square(grams), axis=-1, keepdims=True) + TINY)
         alike = ops.matmul(grams, ops.transpose(grams))
@@ -49,6 +56,7 @@ def alignment(layer: str, decay: float = 2.0) -> Objective:
     """
 
     def values(scene: Scene) -> Any:
+        _check_several(scene, "alignment")
         features = _flat(scene.features(layer))
         total: Any = ops.zeros((scene.num_images,))
         for distance in range(1, min(REACH + 1, scene.num_images)):
@@ -65,10 +73,12 @@ def interpolation(one: Objective, other: Objective) -> Objective:
     """From one objective at the first picture to another at the last, in even steps."""
 
     def values(scene: Scene) -> Any:
+        _check_several(scene, "interpolation")
         share = np.linspace(0.0, 1.0, scene.num_images, dtype="float32")
         return (1 - share) * one.values(scene) + share * other.values(scene)
 
-    return Objective(f"from {one} to {other}", values, photos=one.photos + other.photos)
+    count = common_count([one.num_images, other.num_images])
+    return Objective(f"from {one} to {other}", values, count, one.photos + other.photos)
 
 
 def activation_difference(layers: str | Sequence[str], photos: Any = None) -> Objective:
@@ -84,9 +94,11 @@ def activation_difference(layers: str | Sequence[str], photos: Any = None) -> Ob
 
     def values(scene: Scene) -> Any:
         total: Any = 0.0
+        if not held:
+            _check_several(scene, "activation_difference")
         for i, address in enumerate(wanted):
             features = scene.features(address)
-            other = scene.reference(held[i]) if held else ops.roll(features, -1, axis=0)
+            other = _beside(features, scene, held[i]) if held else ops.roll(features, -1, axis=0)
             total = total + mean_of_positions(ops.abs(features - other))
         return total
 
@@ -111,8 +123,9 @@ def inversion(layer: str, photos: Any) -> Objective:
     (held,) = _held([layer], photos)
 
     def values(scene: Scene) -> Any:
-        reference = _flat(scene.reference(held))
-        gap = ops.sum(ops.square(_flat(scene.features(layer)) - reference), axis=-1)
+        features = scene.features(layer)
+        reference = _flat(_beside(features, scene, held))
+        gap = ops.sum(ops.square(_flat(features) - reference), axis=-1)
         return -gap / (ops.sum(ops.square(reference), axis=-1) + TINY)
 
     return Objective(f"inversion of {layer}", values, _count([held]), (held,))
@@ -132,7 +145,8 @@ def caricature(layer: str, photos: Any, cosine_power: float = 1.0) -> Objective:
     (held,) = _held([layer], photos)
 
     def values(scene: Scene) -> Any:
-        features, reference = scene.features(layer), scene.reference(held)
+        features = scene.features(layer)
+        reference = _beside(features, scene, held)
         product = ops.sum(features * reference, axis=-1)
         lengths = ops.sum(ops.square(features), axis=-1) * ops.sum(ops.square(reference), axis=-1)
         cosine = product / ops.sqrt(lengths + TINY)
@@ -180,12 +194,40 @@ def _addresses(layers: str | Sequence[str]) -> list[str]:
     return [layers] if isinstance(layers, str) else list(layers)
 
 
+def _beside(features: Any, scene: Scene, photos: Photos) -> Any:
+    """What the photos excite; raises where it has other positions than the pictures' features."""
+    reference = scene.reference(photos)
+    if tuple(reference.shape[1:]) != tuple(features.shape[1:]):
+        raise InputError(
+            f"`photos` must have the size of the pictures, as the layer {photos.layer!r} is "
+            f"compared position by position: {tuple(features.shape[1:])}. Received: "
+            f"{tuple(reference.shape[1:])}, for photos of shape {photos.inputs.shape}. Resize "
+            "them, or pass an image of their size, as `kv.images.Fourier(size=…)`."
+        )
+    return reference
+
+
+def _check_several(scene: Scene, objective: str) -> None:
+    if scene.num_images < 2:
+        raise InputError(
+            f"`{objective}` compares pictures with each other. Received: one picture. "
+            "Pass `num_images`."
+        )
+
+
 def _held(layers: Sequence[str], photos: Any) -> list[Photos]:
-    array = np.asarray(photos, "float32")
+    try:
+        array = np.asarray(photos, "float32")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "`photos` must be one array of numbers, for a model with one input. "
+            f"Received: {type(photos).__name__}."
+        ) from error
     if array.ndim < 2 or not len(array) or not np.isfinite(array).all():
         raise InputError(
             "`photos` must be a batch of finite inputs, as the model takes them. "
-            f"Received: shape {array.shape}. Add the batch axis: `photo[None]`."
+            f"Received: shape {array.shape}, {int((~np.isfinite(array)).sum())} values not "
+            "finite. A single photo needs a batch axis: `photo[None]`."
         )
     return [Photos(layer, array) for layer in layers]
 

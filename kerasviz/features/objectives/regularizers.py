@@ -36,8 +36,9 @@ def lp(p: float = 6.0, constant: float = 0.5) -> Objective:
         raise InputError(f"`p` must be at least 1. Received: {p!r}.")
 
     def values(pictures: Any) -> Any:
-        powers = ops.power(ops.abs(pictures - constant) + TINY, p)
-        return ops.power(mean_of_positions(powers), 1.0 / p)
+        away = ops.abs(pictures - constant) + TINY
+        unit = ops.stop_gradient(ops.max(away))
+        return unit * ops.power(mean_of_positions(ops.power(away / unit, p)), 1.0 / p)
 
     return _of_pictures(f"l{p:g}({constant:g})", values)
 
@@ -59,7 +60,7 @@ def total_variation(beta: float = 1.0) -> Objective:
 def variation(pictures: Any, beta: float) -> Any:
     """(num_images,): the total variation of float pictures, per position and channel."""
     rank = len(pictures.shape) - 2
-    squares: Any = 0.0
+    squares: Any = ops.zeros_like(pictures)
     for axis in range(1, rank + 1):
         size = pictures.shape[axis]
         ahead = ops.take(pictures, range(1, size), axis=axis)

@@ -8,7 +8,7 @@ import keras
 
 from kerasviz.errors import TargetError
 from kerasviz.features.objectives.activity import channel, class_score, layer
-from kerasviz.features.objectives.base import Objective, Scene
+from kerasviz.features.objectives.base import Objective, Scene, common_count
 from kerasviz.probe import addresses
 from kerasviz.probe.targets import PREDICTED
 
@@ -20,9 +20,8 @@ def to_objective(model: keras.Model, given: Any) -> Objective:
 
     Args:
         model: The model it is about.
-        given: An `Objective`; "layer:channel"; the address of a layer (DeepDream); a list of
-            "layer:channel", one per picture; a class index, label, target or score as explainers
-            take it.
+        given: An `Objective`; "layer:channel"; the address of a layer (DeepDream); a class index,
+            label, target or score as explainers take it; a list of these, one per picture.
 
     Raises:
         AddressError: No such layer.
@@ -35,30 +34,30 @@ def to_objective(model: keras.Model, given: Any) -> Objective:
             "`target` must say what to look for: a class, 'layer:channel' or a kv.objectives "
             f"value. Received: {given!r}."
         )
-    if isinstance(given, str):
-        return _of_text(model, given)
-    if _are_texts(given):
-        return _of_texts(model, list(given))
-    return class_score(given)
+    if isinstance(given, (list, tuple)) and any(_names_a_layer(model, one) for one in given):
+        return _of_several(model, list(given))
+    named = _of_layer(model, given) if isinstance(given, str) else None
+    return class_score(given) if named is None else named
 
 
-def _are_texts(given: Any) -> bool:
-    return (
-        isinstance(given, (list, tuple))
-        and len(given) > 0
-        and all(isinstance(one, (str, Objective)) for one in given)
-        and any(isinstance(one, Objective) or ":" in one for one in given)
-    )
+def _names_a_layer(model: keras.Model, one: Any) -> bool:
+    if isinstance(one, str):
+        return _of_layer(model, one) is not None
+    return isinstance(one, Objective)
 
 
-def _of_text(model: keras.Model, text: str) -> Objective:
+def _of_layer(model: keras.Model, text: str) -> Objective | None:
+    """What "layer:channel" or the address of a layer stands for; None for other texts."""
+    found = _parts(text)
+    if found is not None:
+        _check(model, found[0])
+        return channel(*found)
+    return layer(text) if addresses.is_held(model, text) else None
+
+
+def _parts(text: str) -> tuple[str, int] | None:
     address, _, number = text.rpartition(":")
-    if address and number.strip().isdigit():
-        _check(model, address)
-        return channel(address, int(number))
-    if addresses.is_held(model, text):
-        return layer(text)
-    return class_score(text)
+    return (address, int(number)) if address and number.strip().isdecimal() else None
 
 
 def _check(model: keras.Model, address: str) -> None:
@@ -72,16 +71,18 @@ def _check(model: keras.Model, address: str) -> None:
         raise addresses.not_found(address, known)
 
 
-def _of_texts(model: keras.Model, given: list[Any]) -> Objective:
-    """One picture per entry; entries of one layer share its channels in a single objective."""
+def _of_several(model: keras.Model, given: list[Any]) -> Objective:
+    """One picture per entry; channels of one layer share a single objective."""
+    pairs = [_parts(one) if isinstance(one, str) else None for one in given]
+    channels = [pair for pair in pairs if pair is not None]
+    if len(channels) == len(given) and len({address for address, _ in channels}) == 1:
+        return channel(channels[0][0], [number for _, number in channels])
     parts = [to_objective(model, one) for one in given]
-    pairs = [one.rpartition(":") for one in given if isinstance(one, str)]
-    if len(pairs) == len(given) and len({address for address, _, _ in pairs}) == 1:
-        return channel(pairs[0][0], [int(number) for _, _, number in pairs])
 
     def values(scene: Scene) -> Any:
         return ops.stack([part.values(scene)[i] for i, part in enumerate(parts)])
 
+    count = common_count([len(parts), *(part.num_images for part in parts)])
     photos = tuple(photo for part in parts for photo in part.photos)
-    names = tuple(map(repr, parts))
-    return Objective(" | ".join(names), values, len(parts), photos, names)
+    names = tuple(part.names[i] if part.names else str(part) for i, part in enumerate(parts))
+    return Objective(" | ".join(names), values, count, photos, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,14 +58,16 @@ def pad(width: int, value: float | None = 0.5) -> Affine:
         value: Its brightness, 0.5 for middle grey; None repeats the edge of the picture.
     """
     _whole(width, "width")
+    if value is not None:
+        value = _one_number(value, "value", -np.inf, np.inf)
     return Affine(f"pad({width}, {value})", lambda draws, sizes: _eye(len(sizes)), value)
 
 
 def scale(factors: Sequence[float]) -> Affine:
     """Enlarge (above 1) or shrink (below 1) by one of the factors, about the centre."""
     chosen = _numbers(factors, "factors")
-    if min(chosen) <= 0:
-        raise InputError(f"`factors` must be above 0. Received: {min(chosen):g}.")
+    if min(chosen) <= 0 or not np.isfinite(chosen).all():
+        raise InputError(f"`factors` must be above 0 and finite. Received: {factors!r}.")
 
     def matrix(draws: Draws, sizes: Sequence[int]) -> Any:
         return _scaled([1.0 / draws.choice(chosen)] * len(sizes))
@@ -73,7 +76,7 @@ def scale(factors: Sequence[float]) -> Affine:
 
 
 def rotate(degrees: Sequence[float]) -> Affine:
-    """Turn by one of the angles, in degrees, about the centre; pictures of two axes only."""
+    """Turn clockwise by one of the angles, in degrees, about the centre; two axes only."""
     chosen = _numbers(degrees, "degrees")
 
     def matrix(draws: Draws, sizes: Sequence[int]) -> Any:
@@ -98,6 +101,8 @@ def flip(axis: int = -1, probability: float = 0.5) -> Affine:
         axis: Position axis: 0 is the first after the batch.
         probability: How often, in [0, 1].
     """
+    axis = int(_one_number(axis, "axis", -np.inf, np.inf))
+    probability = _one_number(probability, "probability", 0.0, 1.0)
 
     def matrix(draws: Draws, sizes: Sequence[int]) -> Any:
         if not -len(sizes) <= axis < len(sizes):
@@ -114,8 +119,7 @@ def flip(axis: int = -1, probability: float = 0.5) -> Affine:
 
 def crop(share: float) -> Affine:
     """Cut out a window of that share of each side, anywhere, and enlarge it to the full size."""
-    if not 0 < share <= 1:
-        raise InputError(f"`share` must be above 0 and at most 1. Received: {share!r}.")
+    share = _one_number(share, "share", np.nextafter(0.0, 1.0), 1.0)
 
     def matrix(draws: Draws, sizes: Sequence[int]) -> Any:
         reach = [(1 - share) * size / 2 for size in sizes]
@@ -170,8 +174,17 @@ def _whole(value: Any, name: str) -> int:
     return int(value)
 
 
+def _one_number(value: Any, name: str, low: float, high: float) -> float:
+    if not isinstance(value, numbers.Real) or not low <= float(value) <= high:
+        raise InputError(
+            f"`{name}` must be a number from {low:g} to {high:g}. Received: {value!r}."
+        )
+    return float(value)
+
+
 def _numbers(values: Any, name: str) -> list[float]:
-    found = np.asarray(list(values) if isinstance(values, (range, Sequence)) else values)
+    found = np.asarray(list(values) if isinstance(values, (range, tuple, list)) else values)
+    found = found.reshape(-1) if found.ndim == 0 else found
     if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iuf":
         raise InputError(f"`{name}` must be numbers to choose from. Received: {values!r}.")
     return [float(value) for value in found]

@@ -40,15 +40,16 @@ def to_transforms(given: Any, rank: int) -> list[Any]:
         given: None for the standard ones (without rotation where there are not two position axes),
             one transform, or a sequence of them: `Affine`s, functions `pictures -> pictures`, and
             tf-keras-vis's input modifiers.
-        rank: Number of position axes of the picture.
+        rank: Number of position axes of the picture; where there are none, nothing can be moved,
+            and only the functions stay.
 
     Raises:
         InputError: Something that is none of these.
     """
     if given is None:
-        kept = [one for one in standard if rank == 2 or not one.description.startswith("rotate")]
-        return kept if rank else []
-    return [_to_transform(one) for one in compose(given)]
+        given = [one for one in standard if rank == 2 or not one.description.startswith("rotate")]
+    found = [_to_transform(one) for one in compose(given)]
+    return [one for one in found if rank or not isinstance(one, Affine)]
 
 
 def _to_transform(given: Any) -> Any:

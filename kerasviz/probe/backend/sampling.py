@@ -8,20 +8,18 @@ from typing import Any
 
 import tensorflow as tf
 
-_INVERSE_FOURIER = {1: tf.signal.irfft, 2: tf.signal.irfft2d, 3: tf.signal.irfft3d}
-
 
 class Draws:
     """Random numbers that depend on nothing but a seed, a step and the order of the draws.
 
     Args:
-        seed: Any integer that fits 32 bits.
+        seed: A whole number from 0 to 2**31 - 1.
         step: Scalar integer tensor: the step of the loop.
     """
 
     def __init__(self, seed: int, step: Any) -> None:
         self._seed = seed
-        self._step = tf.cast(step, tf.int32)
+        self._step = tf.cast(step, tf.int64)
         self._count = 0
 
     def uniform(self, low: float, high: float, shape: Sequence[Any] = ()) -> Any:
@@ -44,7 +42,7 @@ class Draws:
 
     def _next(self) -> Any:
         self._count += 1
-        return tf.stack([self._seed + 7919 * self._count, self._step])
+        return tf.stack([tf.constant((self._count << 31) + self._seed, tf.int64), self._step])
 
 
 def inverse_fourier(real: Any, imaginary: Any, sizes: Sequence[int]) -> Any:
@@ -52,7 +50,19 @@ def inverse_fourier(real: Any, imaginary: Any, sizes: Sequence[int]) -> Any:
 
     One, two or three axes are transformed.
     """
-    return _INVERSE_FOURIER[len(sizes)](tf.complex(real, imaginary), list(sizes))
+    spectrum = tf.complex(real, imaginary)
+    if len(sizes) == 1:
+        return tf.signal.irfft(spectrum, list(sizes))
+    if len(sizes) == 3:
+        spectrum = _inverse_along_third_last(spectrum)
+    return tf.signal.irfft2d(spectrum, list(sizes[-2:]))
+
+
+def _inverse_along_third_last(spectrum: Any) -> Any:
+    """One axis by itself, as TensorFlow has no gradient for `irfft3d`."""
+    rank = len(spectrum.shape)
+    swapped = [*range(rank - 3), rank - 1, rank - 2, rank - 3]
+    return tf.transpose(tf.signal.ifft(tf.transpose(spectrum, swapped)), swapped)
 
 
 def resize_linear(pictures: Any, sizes: Sequence[int]) -> Any:
