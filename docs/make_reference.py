@@ -35,6 +35,7 @@ def pages() -> dict[str, str]:
         "layers.md": _page("Layers and activations", _layers()),
         "targets.md": _page("Targets", _module("kv.targets", kv.targets, TARGETS)),
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
+        "understanding.md": _page("Understanding many at once", _understanding()),
         "report.md": _page("Report", _module("kv.report", kv.report)),
         "samples.md": _page("Samples", _module("kv.samples", kv.samples)),
         "errors.md": _page("Errors", _module("kv.errors", kv.errors)),
@@ -54,6 +55,24 @@ def _explainers() -> list[str]:
         for kind in (kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM)
     ]
     return [*found, "## What all explainers share", _class("Explainer", base)]
+
+
+def _understanding() -> list[str]:
+    results = {
+        kv.ActivationGrid: "Grid",
+        kv.NeuronGroups: "Groups",
+        kv.semantic_dictionary: "Dictionary",
+        kv.AttributionChannel: "ChannelAttribution",
+        kv.AttributionSpatial: "SpatialAttribution",
+        kv.ActivationAtlas: "Atlas",
+        kv.dataset_examples: "Examples",
+    }
+    parts = []
+    for value, name in results.items():
+        write = _class if inspect.isclass(value) else _function
+        parts.append(write(f"kv.{value.__name__}", value))
+        parts.append(_class(name, getattr(inspect.getmodule(value), name)))
+    return parts
 
 
 def _layers() -> list[str]:

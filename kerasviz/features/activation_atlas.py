@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ops: Any = keras.ops
 LEAST = 4
+FEW = 200
 PERPLEXITY = 30.0
 COMPONENTS = 50
 
@@ -234,7 +235,9 @@ def laid_out(vectors: np.ndarray, perplexity: float | None, seed: int) -> np.nda
     if min(directions.shape) > COMPONENTS:
         directions = PCA(COMPONENTS, random_state=seed).fit_transform(directions)
     start = "pca" if directions.shape[1] > 1 and np.ptp(directions, axis=0).any() else "random"
-    layout = TSNE(2, perplexity=wanted, init=start, random_state=seed).fit_transform(directions)
+    method = "exact" if count <= FEW else "barnes_hut"
+    model = TSNE(2, perplexity=wanted, init=start, method=method, random_state=seed)
+    layout = model.fit_transform(directions)
     low, high = layout.min(axis=0), layout.max(axis=0)
     return ((layout - low) / np.where(high > low, high - low, 1.0)).astype("float32")
 

@@ -92,7 +92,7 @@ class Painter:
         if not self.steps or not drawn.size:
             return None, None
         units = (vectors[drawn] / lengths[drawn, None]).astype("float32")
-        pictures, display = self._in_batches(units, _Progress(self.steps * len(drawn), verbose))
+        pictures, display = self._in_batches(units, _Progress(self.steps, len(drawn), verbose))
         return _spread(pictures, drawn, len(vectors), self._grey(pictures)), _spread(
             display, drawn, len(vectors), GREY
         )
@@ -139,11 +139,11 @@ class Painter:
 class _Progress(keras.callbacks.Callback):
     """One progress bar over all batches."""
 
-    def __init__(self, total: int, verbose: Any) -> None:
+    def __init__(self, steps: int, pictures: int, verbose: Any) -> None:
         super().__init__()
         shown = 0 if verbose in (0, "0", False) else 1
-        self._bar = keras.utils.Progbar(total, verbose=shown, unit_name="picture step")
-        self._before, self._now, self._pictures = 0, 0, 1
+        self._bar = keras.utils.Progbar(steps * pictures, verbose=shown, unit_name="picture step")
+        self._steps, self._before, self._now, self._pictures = steps, 0, 0, 1
 
     def begin(self, pictures: int) -> None:
         """The next batch, of so many pictures, begins."""
@@ -151,7 +151,7 @@ class _Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keras's hook."""
-        self._now = self._before + (batch + 1) * self._pictures
+        self._now = self._before + min(batch + 1, self._steps) * self._pictures
         self._bar.update(self._now)
 
 

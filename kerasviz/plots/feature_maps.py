@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from kerasviz.errors import InputError
+from kerasviz.plots.blending import blend
 from kerasviz.plots.colors import LINE, NEGATIVE, POSITIVE
 from kerasviz.plots.displaying import displayable
 from kerasviz.plots.reading import number, shortened
@@ -19,12 +23,16 @@ MARGIN = 0.15
 GAP = 0.12
 WIDTH = 9.0
 MARK = "#ffd400"
+SHARPNESS = 3
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 GROUP_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#f0e442", "#0072b2")
 
 
 def activation_grid(
-    display: np.ndarray, magnitudes: np.ndarray | None = None, *, photo: np.ndarray | None = None
+    display: np.ndarray | None,
+    magnitudes: np.ndarray | None = None,
+    *,
+    photo: np.ndarray | None = None,
 ) -> Figure:
     """Draw a picture per cell, beside the photo that they describe.
 
@@ -63,8 +71,9 @@ def neuron_groups(
 ) -> Figure:
     """Draw photos with coloured groups over them, and a picture of each group in its colour.
 
-    Where several groups are active their colours mix by how active they are; where none is, the
-    photo stays dark. One scale holds for all groups: the 99th percentile of their sum.
+    Each place has the colour of the group that is most active there, measured by the group's own
+    99th percentile over all photos; where others come close, colours mix; where none is active,
+    the photo stays dark.
 
     Args:
         photos: `(n, height, width, channels)` in [0, 1]; None draws the groups alone.
@@ -94,7 +103,7 @@ def neuron_groups(
     words = 2 * LINE_HEIGHT
     height = 2 * MARGIN + top + 2 * GAP + words + (0.12 if display is None else icons)
     sheet = Sheet(WIDTH + 2 * MARGIN, height)
-    scale = _scale(maps)
+    scales = _scales(maps)
     for column in range(count):
         x = MARGIN + column * (cell + GAP)
         below = MARGIN
@@ -102,9 +111,9 @@ def neuron_groups(
             photo = flat(photos[column])
             _show(sheet, photo, x, MARGIN, cell, cell)
             below += cell + GAP
-            picture = overlaid(photo, maps[column], colors, scale)
+            picture = overlaid(photo, maps[column], colors, scales)
         else:
-            picture = overlaid(np.zeros((*maps.shape[1:3], 3)), maps[column], colors, scale)
+            picture = overlaid(np.zeros((*maps.shape[1:3], 3)), maps[column], colors, scales)
         _show(sheet, picture, x, below, cell, cell)
     for group, color in enumerate(colors):
         x, y = MARGIN + group * (icons + GAP), MARGIN + top + 2 * GAP
@@ -209,8 +218,6 @@ def spatial_attribution(
     Raises:
         InputError: When the layers don't have two position axes.
     """
-    from kerasviz.plots.blending import blend
-
     if attributions.ndim != 4:
         raise InputError(
             "`attributions` must be between two layers of two position axes to be drawn. "
@@ -347,38 +354,34 @@ def mosaic(cells: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def overlaid(
-    photo: np.ndarray, maps: np.ndarray, colors: Sequence[str], scale: float
+    photo: np.ndarray, maps: np.ndarray, colors: Sequence[str], scales: np.ndarray
 ) -> np.ndarray:
-    """A photo in grey, painted with the colours of the groups that are active in each place.
+    """A photo in grey, painted with the colour of the group that is most active in each place;
+    where others come close, colours mix.
 
     Args:
         photo: `(height, width, 3)` in [0, 1].
         maps: `(rows, columns, groups)`, not negative.
         colors: A colour per group.
-        scale: The sum of the maps that is painted fully.
+        scales: (groups,) the activity that is painted fully.
 
     Returns:
         `(height, width, 3)` in [0, 1].
     """
-    from matplotlib.colors import to_rgb
-
-    heat = np.clip(resize(maps, photo.shape[:2]), 0.0, None)
-    total = heat.sum(axis=-1, keepdims=True)
-    mixed = heat @ np.array([to_rgb(color) for color in colors])
-    mixed = mixed / np.where(total > 0, total, 1.0)
-    strength = np.clip(total / scale, 0.0, 1.0) if scale > 0 else np.zeros_like(total)
+    heat = np.clip(resize(maps, photo.shape[:2]), 0.0, None) / np.where(scales > 0, scales, 1.0)
+    most = heat.max(axis=-1, keepdims=True)
+    weights = (heat / np.where(most > 0, most, 1.0)) ** SHARPNESS
+    mixed = weights @ np.array([to_rgb(color) for color in colors])
+    mixed = mixed / np.where(most > 0, weights.sum(axis=-1, keepdims=True), 1.0)
     grey = photo.mean(axis=-1, keepdims=True)
-    painted = mixed * (0.35 + 0.65 * grey)
-    return (1.0 - strength) * grey * 0.35 + strength * painted
+    strength = np.clip(most, 0.0, 1.0)
+    return strength * mixed * (0.3 + 0.7 * grey) + (1.0 - strength) * 0.35 * grey
 
 
 def group_colors(count: int) -> list[str]:
     """Colours for so many groups, as far apart as they can be."""
     if count <= len(GROUP_COLORS):
         return list(GROUP_COLORS[:count])
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
     return [to_hex(colormaps["hsv"](i / count)) for i in range(count)]
 
 
@@ -426,8 +429,8 @@ def _shares(magnitudes: np.ndarray) -> np.ndarray:
     return magnitudes / most if most > 0 else np.ones_like(magnitudes)
 
 
-def _scale(maps: np.ndarray) -> float:
-    return float(np.percentile(maps.sum(axis=-1), 99))
+def _scales(maps: np.ndarray) -> np.ndarray:
+    return np.percentile(maps.reshape(-1, maps.shape[-1]), 99, axis=0)
 
 
 def _show(
@@ -441,8 +444,6 @@ def _show(
 
 def _mark(axes: Any, sizes: Sequence[int], position: Sequence[int], grid: Sequence[int]) -> None:
     """A frame around the share of the picture that a position of a layer stands for."""
-    from matplotlib.patches import Rectangle
-
     high, wide = (size / cells for size, cells in zip(sizes, grid, strict=True))
     corner = (position[1] * wide - 0.5, position[0] * high - 0.5)
     for color, width in (("black", 3.0), (MARK, 1.6)):
