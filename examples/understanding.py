@@ -20,6 +20,7 @@ import kerasviz as kv
 from kerasviz import plots, samples
 
 LAYER = "block_10/expand_relu"
+EYE = (5, 4)
 EARLY, LATE = "block_4/add", "block_13/add"
 PHOTOS = ("coffee", "chelsea", "motorcycle", "astronaut")
 
@@ -38,7 +39,7 @@ def main(size: int, cell: int, icon: int, steps: int, num_groups: int, output: P
     grid = kv.ActivationGrid(model, LAYER, cell=cell, **settings)(photos[1])
     save(grid.plot(), output / "activation_grid.png")
 
-    words = kv.semantic_dictionary(model, LAYER, photos[1], num=5, **settings)
+    words = kv.semantic_dictionary(model, LAYER, photos[1], EYE, num=5, **settings)
     print(f"{words}: {words.share:.0%} of the activation there")
     save(words.plot(), output / "semantic_dictionary.png")
 
@@ -76,7 +77,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=224, help="height and width of the photos")
     parser.add_argument("--cell", type=int, default=2, help="positions a side in one cell")
-    parser.add_argument("--icon", type=int, default=72, help="height and width of a picture")
+    parser.add_argument("--icon", type=int, default=80, help="height and width of a picture")
     parser.add_argument("--steps", type=int, default=96, help="gradient steps per picture")
     parser.add_argument("--num-groups", type=int, default=6)
     parser.add_argument("--output", type=Path, default=Path("examples/output"))

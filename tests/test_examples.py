@@ -19,7 +19,7 @@ SMALL = {
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
-    "understanding": ["--size", "64", "--cell", "4", "--icon", "32", "--steps", "1"],
+    "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
     "why_a_not_b": ["--size", "64"],
 }
 

@@ -40,7 +40,7 @@ def test_channels_of_a_linear_network_add_up_to_the_score() -> None:
 def test_a_channel_counts_what_the_weights_say() -> None:
     model = linear_network()
     features = kv.activations(model, PHOTOS, ["second"])["second"]
-    weights = np.array(model.get_layer("head").kernel)[:, 1].reshape(features.shape[1:])
+    weights = model.get_layer("head").get_weights()[0][:, 1].reshape(features.shape[1:])
     found = kv.AttributionChannel(model, "second", target=1)(PHOTOS)
     np.testing.assert_allclose(
         found.attributions, (features * weights).sum(axis=(1, 2)), rtol=1e-3, atol=1e-3
