@@ -225,7 +225,7 @@ def laid_out(vectors: np.ndarray, perplexity: float | None, seed: int) -> np.nda
             f"`dataset` must hold at least {LEAST} samples to lay out. Received: {count}."
         )
     wanted = min(PERPLEXITY, (count - 1) / 3) if perplexity is None else perplexity
-    if not 0 < wanted < count:
+    if not isinstance(wanted, (int, float)) or not 0 < wanted < count:
         raise InputError(
             f"`perplexity` must be above 0 and below the number of samples, {count}. "
             f"Received: {perplexity!r}."

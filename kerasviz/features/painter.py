@@ -67,7 +67,7 @@ class Painter:
         self.steps = whole(steps, "steps", 0)
         self.batch_size = whole(batch_size, "batch_size")
         self.cosine_power = _power(cosine_power)
-        self.settings = _checked(dict(settings or {}), size) | {"seed": seed}
+        self.settings = _checked(dict(settings or {}), size) | {"seed": whole(seed, "seed", 0)}
         self._visualizers: dict[tuple[int, int], tuple[ActivationMaximization, Any]] = {}
 
     @property

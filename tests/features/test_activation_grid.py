@@ -111,6 +111,8 @@ def test_refusals() -> None:
         kv.ActivationGrid(case.model, "conv_1", cell=(2, 2, 2))(photo)
     with pytest.raises(InputError, match="colour"):
         kv.ActivationGrid(case.model, "conv_1", colour=True)
+    with pytest.raises(InputError, match="`seed`"):
+        kv.ActivationGrid(case.model, "conv_1", seed="a")
     with pytest.raises(InputError, match="`steps`"):
         kv.ActivationGrid(case.model, "conv_1", steps=-1)
     with pytest.raises(InputError, match="pictures to draw"):
