@@ -40,6 +40,7 @@ def pages() -> dict[str, str]:
         "transforms.md": _page("Transforms", _module("kv.transforms", kv.transforms)),
         "callbacks.md": _page("Callbacks", _module("kv.callbacks", kv.callbacks)),
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
+        "understanding.md": _page("Understanding many at once", _understanding()),
         "report.md": _page("Report", _module("kv.report", kv.report)),
         "samples.md": _page("Samples", _module("kv.samples", kv.samples)),
         "errors.md": _page("Errors", _module("kv.errors", kv.errors)),
@@ -66,6 +67,24 @@ def _visualizers() -> list[str]:
         _class("kv.ActivationMaximization", kv.ActivationMaximization),
         _class("kv.Visualization", kv.Visualization),
     ]
+
+
+def _understanding() -> list[str]:
+    results = {
+        kv.ActivationGrid: "Grid",
+        kv.NeuronGroups: "Groups",
+        kv.semantic_dictionary: "Dictionary",
+        kv.AttributionChannel: "ChannelAttribution",
+        kv.AttributionSpatial: "SpatialAttribution",
+        kv.ActivationAtlas: "Atlas",
+        kv.dataset_examples: "Examples",
+    }
+    parts = []
+    for value, name in results.items():
+        write = _class if inspect.isclass(value) else _function
+        parts.append(write(f"kv.{value.__name__}", value))
+        parts.append(_class(name, getattr(inspect.getmodule(value), name)))
+    return parts
 
 
 def _layers() -> list[str]:

@@ -18,9 +18,9 @@ BELOW = {
     "probe": {"probe", "errors", "files"},
     "plots": {"plots", "errors", "files"},
     "samples": {"samples", "errors", "files"},
-    "features": {"features", "probe", "errors", "files", "samples", "plots"},
     "callbacks": {"callbacks", "errors", "files", "plots"},
     "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
+    "features": {"features", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
     "kerasviz/probe/backend/",
@@ -31,17 +31,23 @@ TENSORFLOW_ROOMS = (
 
 def test_public_names_are_pinned() -> None:
     assert sorted(kv.__all__) == [
+        "ActivationAtlas",
+        "ActivationGrid",
         "ActivationMaximization",
         "Activations",
+        "AttributionChannel",
+        "AttributionSpatial",
         "CAM",
         "DeconvNet",
         "Explanation",
         "GradCAM",
         "GuidedSaliency",
+        "NeuronGroups",
         "Saliency",
         "Visualization",
         "activations",
         "callbacks",
+        "dataset_examples",
         "errors",
         "images",
         "layers",
@@ -49,6 +55,7 @@ def test_public_names_are_pinned() -> None:
         "plots",
         "report",
         "samples",
+        "semantic_dictionary",
         "targets",
         "transforms",
     ]

@@ -260,6 +260,13 @@ class ActivationMaximization(keras.Model):
         )
 
     @property
+    def grey(self) -> np.ndarray:
+        """(1, …) a picture of middle grey, as the model takes the first input that is drawn."""
+        canvas = self._plan.canvases[0]
+        shape = (1, *canvas.shape[1:-1], canvas.channels)
+        return ops.convert_to_numpy(canvas.to_input(ops.full(shape, 0.5)))
+
+    @property
     def trajectory(self) -> np.ndarray:
         """(steps, num_images): the objective with regularizers at each step so far."""
         parts = self._progress.values
