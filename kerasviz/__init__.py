@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import errors, plots, report, samples, targets
+    from kerasviz import callbacks, errors, plots, report, samples, targets
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
     from kerasviz.attribution.explanation import Explanation
@@ -51,6 +51,7 @@ _MEMBERS = {
     "layers": "kerasviz.probe.activations",
 }
 _MODULES = {
+    "callbacks": "kerasviz.callbacks",
     "errors": "kerasviz.errors",
     "images": "kerasviz.features.images",
     "objectives": "kerasviz.features.objectives",
@@ -77,6 +78,7 @@ __all__ = [
     "Saliency",
     "Visualization",
     "activations",
+    "callbacks",
     "dataset_examples",
     "errors",
     "images",

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 
 class KerasvizError(Exception):
-    """Base of every error that kerasviz raises on purpose."""
+    """Base of every error that kerasviz raises on purpose.
+
+    A `tf.function` raises an error on with its own type only if it is constructed as `Exception`.
+    """
+
+    __init__ = Exception.__init__
 
 
 class AddressError(KerasvizError, ValueError):

@@ -1194,6 +1194,13 @@ def _assign_by_layer(model: keras.Model) -> keras.Model:
     return model
 
 
+def two_rectifiers(first: Rectify, second: Rectify) -> keras.Model:
+    """The network in `SPELLINGS`, without a final activation, with these two rectifiers."""
+    stages = [Rectified(6, "conv_1", first, name="stage_1"), _pool()]
+    stages.append(Rectified(5, "conv_2", second, name="stage_2"))
+    return _assign_by_layer(_chain(stages, None, "two_rectifiers"))
+
+
 def _spelling(
     registry: dict[str, Callable[[], Case]],
     name: str,

@@ -18,8 +18,9 @@ BELOW = {
     "probe": {"probe", "errors", "files"},
     "plots": {"plots", "errors", "files"},
     "samples": {"samples", "errors", "files"},
-    "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
     "features": {"features", "probe", "errors", "files", "samples", "plots"},
+    "callbacks": {"callbacks", "errors", "files", "plots"},
+    "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
     "kerasviz/probe/backend/",
@@ -45,6 +46,7 @@ def test_public_names_are_pinned() -> None:
         "Saliency",
         "Visualization",
         "activations",
+        "callbacks",
         "dataset_examples",
         "errors",
         "images",

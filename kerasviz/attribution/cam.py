@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
 
 from kerasviz.attribution.grad_cam import ActivationMap, weighted_sum
-from kerasviz.attribution.spatial import Site
+from kerasviz.attribution.spatial import Site, inputs_of, site_at
 from kerasviz.errors import AddressError, MethodError
 from kerasviz.probe.backend import pooling
 from kerasviz.probe.run import Run
@@ -50,8 +51,8 @@ class CAM(ActivationMap):
     title = "CAM"
 
     def find_sites(self, record: Run, score: Score) -> tuple[dict[str, Site], list[Any]]:
-        features, pooled = self._head(score)
-        calls = [c for c in record.calls if pooling.is_view(features, c.output)]
+        pooled = self._head(record, score)
+        calls = [c for c in record.calls if pooling.is_view(pooled.features, c.output)]
         if not calls:
             raise MethodError(
                 "Expected a layer whose output is pooled. Received: pooling of a tensor that no "
@@ -63,20 +64,20 @@ class CAM(ActivationMap):
                 f"`layer` must be the layer that is pooled, {call.address!r}. "
                 f"Received: {self.address!r}. Leave it out, or use `kv.GradCAM`."
             )
-        site = Site(call, None, "the layer that the head pools")
-        names = dict(zip(record.input_names, keras.tree.flatten(record.inputs), strict=True))
-        spatial = [name for name, x in names.items() if len(x.shape) == len(call.output.shape)]
-        if not spatial:
-            raise MethodError(
-                "Expected an input with the positions of the pooled layer. Received: "
-                f"{list(names)}. Use `kv.GradCAM`."
+        found = {
+            name: dataclasses.replace(
+                site_at(record, call, tensor, "the layer that the head pools"),
+                channel_axis=pooled.channel_axis,
             )
-        return dict.fromkeys(spatial, site), [pooled] * len(spatial)
+            for name, tensor in inputs_of(record, call).items()
+        }
+        return found, [pooled.means] * len(found)
 
-    def _head(self, score: Score) -> tuple[Any, Any]:
-        found: Any = "a score of several outputs"
+    def _head(self, record: Run, score: Score) -> pooling.Pooled:
+        found: pooling.Pooled | str = "a score of several outputs"
         if score.head is not None:
-            found = pooling.pooled_head(score.head.linear)
+            inputs = keras.tree.flatten(record.inputs)
+            found = pooling.pooled_head(score.head.linear, inputs)
         if isinstance(found, str):
             raise MethodError(
                 "Expected a model that ends in global average pooling and one dense layer. "
@@ -85,7 +86,7 @@ class CAM(ActivationMap):
         return found
 
     def weights(self, site: Site, gradient: Any) -> Any:
-        return ops.reshape(gradient, (-1, site.call.output.shape[site.call.channel_axis]))
+        return ops.reshape(gradient, (-1, site.call.output.shape[site.channel_axis]))
 
     def evidence(self, features: Any, weights: Any) -> Any:
         return weighted_sum(features, weights)

@@ -123,14 +123,15 @@ class _Reconstruction(Wrapper):
         record = run(self.model, inputs, open_functions=True)
         call = record.find(address)
         source = keras.tree.flatten(record.inputs)[0]
-        kept = _kept(call.output, call.channel_axis, feeds[0], feeds[1] if positioned else None)
+        axis = record.channel_axis(call)
+        kept = _kept(call.output, axis, feeds[0], feeds[1] if positioned else None)
         gradients, _ = record.ruled_gradients(
             call.output, [source], "deconvolution", seed=kept, required=False
         )
         if gradients[0] is None:
             raise no_dependence("the input")
         sizes = list(call.output.shape)[1:]
-        return {"pictures": gradients[0]}, (sizes.pop(call.channel_axis - 1), tuple(sizes))
+        return {"pictures": gradients[0]}, (sizes.pop(axis - 1), tuple(sizes))
 
 
 def _integers(name: str, values: Sequence[int]) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasviz.probe.inputs import Batch
+from kerasviz.probe.backend import compiled
+from kerasviz.probe.inputs import EXACT, Batch
 
 
 def of_explanation(
@@ -70,8 +71,8 @@ def blanked(values: np.ndarray, spoilt: np.ndarray) -> np.ndarray:
 
 def _bad_input(batch: Batch, sample: int) -> str:
     for name, tensor in zip(batch.names, batch.flat, strict=True):
-        values = keras.ops.convert_to_numpy(tensor[sample])
-        if values.dtype.kind not in "iub" and not np.isfinite(values.astype("float32")).all():
+        values = compiled.as_array(tensor[sample])
+        if values.dtype.kind not in EXACT and not np.isfinite(values.astype("float32")).all():
             return f"NaN: the input '{name}' itself holds NaN or infinity; repair this sample"
     return ""
 

@@ -59,7 +59,7 @@ class Info:
     """What tracing an explainer teaches."""
 
     score_kind: str
-    limits: tuple[int | None, ...]
+    limits: tuple[probe_targets.Classes | probe_targets.Positions, ...]
     has_index: bool
     raw: Mapping[str, RawMap]
     coverage: str
@@ -190,7 +190,7 @@ class Explainer(Wrapper):
         chosen = self._target(target)
         labels = self._labels(info.head)
         indices = found["index"].astype("int64") if info.has_index else None
-        given = {n: x.numpy() for n, x in zip(batch.names, batch.flat, strict=True)}
+        given = {n: compiled.as_array(x) for n, x in zip(batch.names, batch.flat, strict=True)}
         return Explanation(
             method=self.title,
             parameters=self.parameters,
@@ -200,7 +200,7 @@ class Explainer(Wrapper):
             scores=found["score"],
             score_kind=info.score_kind,
             targets=indices,
-            target_names=tuple(chosen.names(labels, indices, batch.size)),
+            target_names=tuple(chosen.names(labels, indices, batch.size, info.limits)),
             predictions=found.get("output"),
             labels=None if labels is None else tuple(labels),
             layer=maps.unwrap({n: r.layer for n, r in info.raw.items()}, info.several) or None,
@@ -228,7 +228,7 @@ class Explainer(Wrapper):
         return super().export(filepath, **kwargs)
 
     def __repr__(self) -> str:
-        info = self._compiled.latest_info
+        info = self.latest_info
         used = [] if info is None else [r for r in info.raw.values() if r.layer]
         where = "; ".join(f"{r.layer} {r.resolution}: {r.reason}" for r in used)
         where = where or self.address or self.no_layer
@@ -238,7 +238,7 @@ class Explainer(Wrapper):
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         target = key.target
-        watched = keras.tree.flatten(inputs) if self.by_tape else []
+        watched = [x for x in keras.tree.flatten(inputs) if x is not None and self.by_tape]
         with graph.watching(watched) as tape:
             tape = tape if self.by_tape else None
             record = run(self.model, inputs, open_functions=self.open_functions, tape=tape)
@@ -251,7 +251,7 @@ class Explainer(Wrapper):
         if head is not None and len(head.output.shape) == 2:
             found["output"] = ops.cast(head.output, "float32")
         for name, one in raw.by_input.items():
-            found |= self._scaled(name, one)
+            found |= self._scaled(name, one, score)
         several = len(keras.tree.flatten(inputs)) > 1
         info = Info(
             score.kind,
@@ -259,13 +259,13 @@ class Explainer(Wrapper):
             score.index is not None,
             {n: dataclasses.replace(r, values=None, signals={}) for n, r in raw.by_input.items()},
             raw.coverage,
-            None if head is None else head.units,
+            None if head is None else head.classes,
             several,
         )
         return found, info
 
-    def _scaled(self, name: str, raw: RawMap) -> dict[str, Any]:
-        values = ops.cast(raw.values, "float32")
+    def _scaled(self, name: str, raw: RawMap, score: Score) -> dict[str, Any]:
+        values = maps.blank(ops.cast(raw.values, "float32"), ops.isnan(score.value))
         axes = tuple(range(1, len(values.shape)))
         peak = ops.max(ops.abs(values), axis=axes)
         found = {f"signal/{signal}/{name}": tensor for signal, tensor in raw.signals.items()}
@@ -291,21 +291,42 @@ class Explainer(Wrapper):
         feeds = chosen.feeds(labels, batch.size)
         tensors = [compiled.as_tensor(feed, feed.dtype.name) for feed in feeds]
         trace = self.traced(_Key(chosen), batch, tensors)
-        probe_targets.check_feeds(feeds, trace.info.limits)
-        return self.evaluate_trace(trace, batch, tensors), trace.info, batch
+        probe_targets.check_feeds(feeds, trace.info.limits, batch.size)
+        found = self.evaluate_trace(trace, batch, tensors)
+        return found, trace.info, batch
 
     def _trace(self, target: Target, batch: Any) -> Any:
         feeds = target.feeds(None, batch.size)
         return self.traced(_Key(target), batch, [compiled.spec_of(feed) for feed in feeds])
 
     def _in_graph(self, inputs: Any, target: Any) -> tuple[dict[str, Any], Info]:
-        if target is not None and ops.is_tensor(target):
-            chosen: Target = probe_targets.Class(0)
-            feeds: Sequence[Any] = [probe_targets.class_vector(target)]
-        else:
-            chosen = self._target(target)
-            feeds = probe_targets.graph_feeds(chosen, self._settings.labels)
-        return self.compute(_Key(chosen), inputs, feeds)
+        """The computation as part of the caller's graph, which values can not be checked in.
+
+        A sample that holds NaN or infinity gets a NaN map, and so does one whose class comes in a
+        tensor and is none of the output's.
+        """
+        chosen = self._target(target)
+        size = self._size_in_graph(inputs)
+        feeds = chosen.feeds(self._labels_in_graph(chosen), size)
+        vectors = [*map(ops.convert_to_tensor, feeds)]
+        found, info, tensors = self.computed_in_graph(_Key(chosen), inputs, vectors)
+        self._labels(info.head)
+        probe_targets.check_feeds(feeds, info.limits, size)
+        usable = [graph.finite_samples(x) for x in tensors if x.dtype.is_floating]
+        return maps.kept_where(usable, found), info
+
+    def _labels_in_graph(self, chosen: Target) -> Sequence[str] | None:
+        if self._settings.labels is not None or not probe_targets.uses_labels(chosen):
+            return self._settings.labels
+        info = self._described_by(chosen)
+        return None if info is None else self._labels(info.head)
+
+    def _size_in_graph(self, inputs: Any) -> int:
+        """The number of samples where it is known and all of them are here, else 1."""
+        first = next((x for x in keras.tree.flatten(inputs) if x is not None), None)
+        alone = self.distribute_strategy.num_replicas_in_sync == 1
+        shape = getattr(first, "shape", None) if alone else None
+        return (shape[0] if shape else None) or 1
 
     def _target(self, target: Any) -> Target:
         if target is None:
@@ -317,25 +338,27 @@ class Explainer(Wrapper):
             target = probe_targets.class_vector(target)
         return probe_targets.to_target(target)
 
-    def _labels(self, units: int | None) -> Sequence[str] | None:
+    def _labels(self, classes: int | None) -> Sequence[str] | None:
         if self._settings.labels is not None:
-            classes = 2 if units == 1 and len(self._settings.labels) == 2 else units
             if classes not in (None, len(self._settings.labels)):
                 raise TargetError(
                     f"`labels` must hold one name per class ({classes}). "
                     f"Received: {len(self._settings.labels)} names."
                 )
             return self._settings.labels
-        if units == 1000:
+        if classes == 1000:
             from kerasviz.samples import imagenet_labels
 
             return imagenet_labels()
         return None
 
     def _described(self) -> Info | None:
-        if self._compiled.latest_info is not None:
-            return self._compiled.latest_info
-        chosen = probe_targets.without_labels(self._target(None))
+        info = self.latest_info
+        return info if info is not None else self._described_by(self._target(None))
+
+    def _described_by(self, target: Target) -> Info | None:
+        """What tracing with a target teaches; None where the inputs are not known."""
+        chosen = probe_targets.without_labels(target)
         return self.info(_Key(chosen), [compiled.spec_of(f) for f in chosen.feeds(None, 1)])
 
     def _find_by_running(self) -> None:

@@ -47,7 +47,8 @@ class Explanation:
         score_kind: What the score is, such as `"before softmax"`.
         targets: `(batch,)` int64, the explained class of each sample; None where the target is not
             a class.
-        target_names: One name a sample: a label, `"class 281"`, or a description.
+        target_names: One name a sample: a label, `"class 281"`, `"unit 3"` of several linear
+            units, `"output"` of one, or a description.
         parameters: The method's settings; values that JSON can hold. `"signed": True` marks maps
             in [-1, 1] also when none of their values is negative.
         predictions: `(batch, classes)` float32 model outputs, or None.
@@ -210,8 +211,13 @@ class Explanation:
 
     def _class_name(self, index: int) -> str:
         if not self.labels:
-            return f"class {index}"
+            return self._unnamed(index)
         return self.labels[-1 if self._is_binary() else index]
+
+    def _unnamed(self, index: int) -> str:
+        if self.score_kind != "output as it is":
+            return f"class {1 if self._is_binary() else index}"
+        return "output" if self._is_binary() else f"unit {index}"
 
     def _is_binary(self) -> bool:
         return self.predictions is not None and self.predictions.shape[1] == 1

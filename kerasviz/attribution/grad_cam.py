@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import keras
 
-from kerasviz.attribution import maps
+from kerasviz.attribution import maps, registration
 from kerasviz.attribution.explainer import Explainer, RawMap, RawMaps, no_dependence
-from kerasviz.attribution.spatial import Site, feature_rank, sites
+from kerasviz.attribution.spatial import Site, sites
 from kerasviz.errors import MethodError
+from kerasviz.probe.backend import graph
 from kerasviz.probe.run import Run
 from kerasviz.probe.targets import Score
 
@@ -52,7 +53,7 @@ class ActivationMap(Explainer):
 
     def find_sites(self, record: Run, score: Score) -> tuple[dict[str, Site], list[Any]]:
         """The site for each input, and the tensor whose gradient weights each site's channels."""
-        found = sites(record, score.value, self.address)
+        found = sites(record, score, self.address)
         return found, [site.call.output for site in found.values()]
 
     def evidence(self, features: Any, weights: Any) -> Any:
@@ -66,7 +67,7 @@ class ActivationMap(Explainer):
     def raw_maps(self, record: Run, score: Score) -> RawMaps:
         found, sources = self.find_sites(record, score)
         gradients = record.gradients(score.value, sources)
-        inputs = dict(zip(record.input_names, keras.tree.flatten(record.inputs), strict=True))
+        inputs = record.input_tensors
         by_input = {}
         for (name, site), gradient in zip(found.items(), gradients, strict=True):
             if gradient is None:
@@ -84,9 +85,11 @@ class ActivationMap(Explainer):
         }
         if self._rectify:
             values = ops.relu(values)
-        if self._resolution == "input":
-            values = maps.enlarged(values, _positions_of(record, tensor, len(values.shape) - 1))
-        return RawMap(values, signals, site.call.address, site.resolution, site.reason)
+        reason = site.reason
+        if self._resolution == "input" and not graph.is_text(tensor):
+            values, note = _placed(record, site, values, tensor)
+            reason += note
+        return RawMap(values, signals, site.call.address, site.resolution, reason)
 
 
 class GradCAM(ActivationMap):
@@ -175,10 +178,10 @@ def weighted_sum(features: Any, weights: Any) -> Any:
     return ops.einsum("b...k,bk->b...", features, weights)
 
 
-def _positions_of(record: Run, tensor: Any, count: int) -> list[Any]:
-    """Sizes of an input's positions, to which a map with `count` axes is enlarged."""
-    has_channels = feature_rank(tensor) == len(tensor.shape)
-    axis = record.input_channel_axis(tensor) if has_channels else None
+def _placed(record: Run, site: Site, values: Any, tensor: Any) -> tuple[Any, str]:
+    """A map at the input's size, or as it is with a note that says why."""
+    found = registration.of(record, site.picture, tensor)
+    if isinstance(found, str):
+        return values, f"; the map has the layer's own size, since {found}"
     shape = ops.shape(tensor)
-    sizes = [shape[i] for i in range(1, len(tensor.shape)) if i != axis]
-    return sizes[:count]
+    return found.place(values, [shape[axis] for axis in record.input_positions(tensor)]), ""

@@ -39,6 +39,12 @@ def divided(values: Any, peak: Any) -> Any:
     return values / per_sample(safe, len(values.shape))
 
 
+def blank(values: Any, spoilt: Any) -> Any:
+    """The values with NaN for samples, (batch,) bool, whose score is NaN: a rule may drop it."""
+    spoilt = per_sample(spoilt, len(values.shape))
+    return ops.where(spoilt, ops.cast(float("nan"), values.dtype), values)
+
+
 def largest(values: Any) -> Any:
     """(batch,) largest absolute value of each sample."""
     return ops.max(ops.abs(values), axis=tuple(range(1, len(values.shape))))
@@ -80,3 +86,13 @@ def _product(sizes: Sequence[Any]) -> Any:
     for size in sizes:
         result = result * size
     return result
+
+
+def kept_where(usable: Sequence[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """`found` with NaN for every map of a sample that one of the (batch,) conditions excludes."""
+    kept = dict(found)
+    for key, values in found.items():
+        for condition in usable if key.startswith("map/") else ():
+            fits = per_sample(condition, len(values.shape))
+            kept[key] = ops.where(fits, kept[key], float("nan"))
+    return kept

@@ -10,9 +10,11 @@ import keras
 
 from kerasviz.attribution import maps
 from kerasviz.attribution.explainer import Explainer, RawMap, RawMaps, no_dependence
+from kerasviz.attribution.spatial import inputs_of
 from kerasviz.errors import MethodError
 from kerasviz.probe.backend import graph
 from kerasviz.probe.run import Run
+from kerasviz.probe.taps import Call
 from kerasviz.probe.targets import Score
 
 ops: Any = keras.ops
@@ -26,11 +28,15 @@ _REDUCTIONS: Mapping[str, Any] = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Source:
-    """One input, as the tensors whose gradients add up to its own, and its channel axis."""
+    """One input, as the tensors whose gradients add up to its own, and its channel axis.
+
+    For a layer that was asked for: its output instead, and why it stands for this input.
+    """
 
     name: str
     tensors: Sequence[Any]
     channel_axis: int | None
+    reason: str = ""
 
 
 class Saliency(Explainer):
@@ -75,7 +81,7 @@ class Saliency(Explainer):
         name: str | None = None,
     ) -> None:
         super().__init__(model, layer, target, labels, normalize, name)
-        if reduction is not None and reduction not in _REDUCTIONS:
+        if reduction is not None and reduction not in list(_REDUCTIONS):
             raise MethodError(
                 f"`reduction` must be one of {list(_REDUCTIONS)} or None. Received: {reduction!r}."
             )
@@ -101,7 +107,7 @@ class Saliency(Explainer):
             parts = [g for g in rest[: len(source.tensors)] if g is not None]
             rest = rest[len(source.tensors) :]
             if parts:
-                found[source.name] = self._raw_map(sum(parts[1:], parts[0]), source.channel_axis)
+                found[source.name] = self._raw_map(sum(parts[1:], parts[0]), source)
         if not found:
             raise no_dependence(self.address or "an input")
         return RawMaps(found, coverage)
@@ -109,16 +115,26 @@ class Saliency(Explainer):
     def _sources(self, record: Run) -> list[_Source]:
         """What the gradient is taken by; integer pictures by the floats made of them."""
         if self.address is not None:
-            call = record.find(self.address)
-            axis = _axis(call.output, call.channel_axis)
-            return [_Source(record.input_names[0], [call.output], axis)]
-        flat = keras.tree.flatten(record.inputs)
+            return self._layer_sources(record, record.find(self.address))
         return [
-            _Source(name, graph.float_casts(x), _axis(x, record.input_channel_axis(x)))
-            for name, x in zip(record.input_names, flat, strict=True)
+            _Source(
+                name,
+                graph.float_casts(x),
+                record.input_channel_axis(x) if len(x.shape) > 2 else None,
+            )
+            for name, x in record.input_tensors.items()
         ]
 
-    def _raw_map(self, gradient: Any, axis: int | None) -> RawMap:
+    def _layer_sources(self, record: Run, call: Call) -> list[_Source]:
+        axis = record.channel_axis(call) if len(call.output.shape) > 2 else None
+        inputs = inputs_of(record, call)
+        reason = "the layer asked for"
+        if len(inputs) > 1:
+            reason += f", which mixes the inputs {', '.join(inputs)}: one map for all of them"
+        return [_Source(name, [call.output], axis, reason) for name in inputs]
+
+    def _raw_map(self, gradient: Any, source: _Source) -> RawMap:
+        axis = source.channel_axis
         if self._reduction is None or axis is None:
             values = gradient if self._reduction is None else ops.abs(gradient)
         else:
@@ -128,9 +144,5 @@ class Saliency(Explainer):
             {"gradient": maps.largest(gradient)},
             self.address or "",
             tuple(values.shape[1:]),
-            "the layer asked for" if self.address else "",
+            source.reason,
         )
-
-
-def _axis(tensor: Any, channel_axis: int) -> int | None:
-    return channel_axis if len(tensor.shape) > 2 else None

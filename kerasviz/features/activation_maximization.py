@@ -16,18 +16,18 @@ from kerasviz.errors import InputError, MethodError, RewriteError
 from kerasviz.features.canvas import Canvas
 from kerasviz.features.images.base import Image
 from kerasviz.features.images.value_range import to_value_range
-from kerasviz.features.objectives.base import Objective, Photos, Scene, common_count
+from kerasviz.features.objectives.base import Objective, Photos, Scene, common_count, features_of
 from kerasviz.features.objectives.shorthand import to_objective
 from kerasviz.features.presets import preset as named_preset
 from kerasviz.features.regularizing import to_regularizers
 from kerasviz.features.transforms.standard import to_transforms
 from kerasviz.features.visualization import Visualization
 from kerasviz.probe import inputs as probe_inputs
-from kerasviz.probe.activations import activations
 from kerasviz.probe.backend.loop import Loop
 from kerasviz.probe.backend.sampling import Draws
+from kerasviz.probe.channels import channel_axes
 from kerasviz.probe.run import Run, run
-from kerasviz.probe.taps import first_layout
+from kerasviz.probe.watch import Watch
 from kerasviz.probe.wrapper import Wrapper
 
 ops: Any = keras.ops
@@ -126,6 +126,7 @@ class ActivationMaximization(keras.Model):
             ),
             unit_gradient=settings.unit_gradient,
             preset=preset,
+            watch=Watch(model),
         )
         self._progress = _Progress()
         self._make_weights()
@@ -225,7 +226,9 @@ class ActivationMaximization(keras.Model):
     def values(self) -> np.ndarray:
         """(num_images,) the objective of the pictures as they are now, without transforms and
         without regularizers."""
-        return _ObjectiveOf(self._plan).of(self._inputs_now())
+        if self._progress.evaluator is None:
+            self._progress.evaluator = _ObjectiveOf(self._plan)
+        return self._progress.evaluator.of(self._inputs_now())
 
     def visualize(
         self,
@@ -274,6 +277,8 @@ class ActivationMaximization(keras.Model):
         return self.train_function
 
     def _execute(self, iterator: Any) -> dict[str, float]:
+        if self._plan.watch.changed():
+            self._progress.loops = {}
         count = min(int(self.steps_per_execution), self._progress.remaining)
         left = self._plan.redirected_steps - int(self._step)
         first = min(count, max(0, left))
@@ -415,6 +420,7 @@ class _Plan:
     redirected_steps: int
     unit_gradient: bool
     preset: str
+    watch: Watch
     references: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -467,6 +473,7 @@ class _Progress:
         self.variables: dict[tuple[str, str], Any] = {}
         self.loops: dict[str, Loop] = {}
         self.values: list[np.ndarray] = []
+        self.evaluator: Any = None
         self.remaining = 0
         self.coverage = ""
         self._fresh: list[np.ndarray] = []
@@ -483,6 +490,17 @@ class _Progress:
         self.values = []
 
 
+class _Features(Wrapper):
+    """Output of one layer, float32, channels last."""
+
+    def __init__(self, model: keras.Model, layer: str) -> None:
+        super().__init__(model)
+        self._layer = layer
+
+    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
+        return {"features": features_of(run(self.model, inputs), self._layer)}, None
+
+
 class _ObjectiveOf(Wrapper):
     """The objective of given inputs, without transforms and regularizers."""
 
@@ -495,9 +513,8 @@ class _ObjectiveOf(Wrapper):
         (plan,) = self._held
         record = run(self.model, inputs)
         names = [canvas.slot.name for canvas in plan.canvases]
-        by_name = dict(zip(record.input_names, keras.tree.flatten(inputs), strict=True))
-        shown = {name: by_name[name] for name in names}
-        pictures = {c.slot.name: _as_picture(c, shown[c.slot.name]) for c in plan.canvases}
+        shown = {name: record.input_tensors[name] for name in names}
+        pictures = {c.slot.name: c.to_picture(shown[c.slot.name]) for c in plan.canvases}
         opacity = ops.ones((plan.count,)) if plan.canvases[0].image.alpha else None
         scene = plan.scene(record, pictures, shown, opacity)
         return {"values": _per_picture(plan.objective, scene)}, None
@@ -507,15 +524,10 @@ class _ObjectiveOf(Wrapper):
         return self.evaluate_on("values", inputs)["values"]
 
 
-def _as_picture(canvas: Canvas, inputs: Any) -> Any:
-    inputs = ops.cast(inputs, "float32")
-    inputs = ops.moveaxis(inputs, 1, -1) if canvas.channels_first else inputs
-    shape = (*canvas.shape[:-1], canvas.channels)
-    return canvas.value_range.to_picture(ops.reshape(inputs, shape))
-
-
 def _per_picture(objective: Objective, scene: Scene) -> Any:
     values = ops.convert_to_tensor(objective.values(scene))
+    if tuple(values.shape) == (None,):
+        values = ops.reshape(values, (scene.num_images,))
     if tuple(values.shape) not in ((), (1,), (scene.num_images,)):
         raise InputError(
             f"An objective must return one value per picture ({scene.num_images}). "
@@ -525,10 +537,7 @@ def _per_picture(objective: Objective, scene: Scene) -> Any:
 
 
 def _reference(model: keras.Model, photos: Photos) -> np.ndarray:
-    found = activations(model, photos.inputs, [photos.layer])[photos.layer]
-    layout = first_layout(model)
-    axis = layout.channel_axis(found.ndim) if layout is not None else found.ndim - 1
-    return np.moveaxis(found, axis, -1).astype("float32")
+    return _Features(model, photos.layer).evaluate_on("features", photos.inputs)["features"]
 
 
 def _canvases(
@@ -554,7 +563,7 @@ def _canvases(
         raise InputError(
             f"`constants` must name inputs of the model, {taken.names}. Received: {unknown}."
         )
-    layout = first_layout(model)
+    axes = channel_axes(model)
     found = []
     for slot in taken.slots:
         if slot.name in constants:
@@ -564,7 +573,7 @@ def _canvases(
                 f"The input '{slot.name}' of '{model.name}' takes {slot.dtype}, which can't be "
                 f"drawn by gradients. Pass `constants={{{slot.name!r}: array}}`."
             )
-        found.append(_canvas(model, slot, image, transforms, value_range, count, layout))
+        found.append(_canvas(model, slot, image, transforms, value_range, count, axes[slot.name]))
     if not found:
         raise InputError("At least one input must be drawn. Received: constants for all of them.")
     return found
@@ -577,12 +586,10 @@ def _canvas(
     transforms: Any,
     value_range: Any,
     count: int,
-    layout: Any,
+    axis: int | None,
 ) -> Canvas:
-    rank = len(slot.shape)
-    axis = layout.channel_axis(rank) if layout is not None else rank - 1
     declared = [length for i, length in enumerate(slot.shape) if i not in (0, axis)]
-    channels = slot.shape[axis]
+    channels = 1 if axis is None else slot.shape[axis]
     if channels is None:
         raise InputError(
             f"The input '{slot.name}' must say how many channels it has. Received: shape "
@@ -595,7 +602,7 @@ def _canvas(
         spelled,
         (count, *sizes, channels + image.alpha),
         to_value_range(value_range, model, channels),
-        axis == 1 and rank > 2,
+        axis,
         to_transforms(transforms, len(sizes)),
     )
 

@@ -167,7 +167,7 @@ class _Reader(Reader):
                 "`layer_to` must be one that depends on `layer_from`. Received: "
                 f"{self.address!r}, which does not depend on {self.earlier!r}. Exchange them?"
             )
-        gradient = channels_last(gradient, record.find(self.earlier))
+        gradient = channels_last(gradient, record, record.find(self.earlier))
         return {"attributions": ops.sum(gradient * earlier, axis=-1)}, None
 
     def attribute(self, batch: Any, index: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ class Canvas:
         image: The parameterization.
         shape: (num_images, *positions, channels), channels last, opacity channel included.
         value_range: What the model takes for black and white.
-        channels_first: Whether the model takes the channels before the positions.
+        channel_axis: Where the model takes the channels; None for an input without any.
         transforms: What is done to the pictures before the model sees them.
     """
 
@@ -38,7 +38,7 @@ class Canvas:
     image: Image
     shape: Shape
     value_range: ValueRange
-    channels_first: bool
+    channel_axis: int | None
     transforms: Sequence[Any]
 
     def initial_values(self, seed: int, index: int) -> dict[str, np.ndarray]:
@@ -51,8 +51,7 @@ class Canvas:
         Raises:
             InputError: The pictures do not fit, or the parameterization can't spell them.
         """
-        pictures = np.asarray(start, "float32")
-        pictures = np.moveaxis(pictures, 1, -1) if self.channels_first else pictures
+        pictures = self._channels_last(np.asarray(start, "float32"))
         wanted = (*self.shape[:-1], self.channels)
         if pictures.ndim != len(wanted) or pictures.shape[1:] != wanted[1:]:
             raise InputError(
@@ -91,8 +90,27 @@ class Canvas:
     def to_input(self, pictures: Any) -> Any:
         """Pictures as the model takes them."""
         inputs = self.value_range.to_input(pictures)
-        inputs = ops.moveaxis(inputs, -1, 1) if self.channels_first else inputs
+        if self.channel_axis is None:
+            inputs = ops.squeeze(inputs, -1)
+        elif self.channel_axis != len(self.shape) - 1:
+            inputs = ops.moveaxis(inputs, -1, self.channel_axis)
         return ops.cast(inputs, self.slot.dtype or "float32")
+
+    def to_picture(self, inputs: Any) -> Any:
+        """What the model takes as pictures, channels last."""
+        inputs = self._channels_last(ops.cast(inputs, "float32"))
+        return self.value_range.to_picture(ops.reshape(inputs, (*self.shape[:-1], self.channels)))
+
+    def _channels_last(self, inputs: Any) -> Any:
+        if self.channel_axis is None:
+            return inputs[..., None]
+        axis = self.channel_axis
+        order = [i for i in range(len(self.shape)) if i != axis] + [axis]
+        return (
+            inputs.transpose(order)
+            if isinstance(inputs, np.ndarray)
+            else ops.transpose(inputs, order)
+        )
 
     def finished(self, weights: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
         """The pictures as the model takes them, over grey where transparent, and their opacity."""

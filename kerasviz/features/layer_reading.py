@@ -35,21 +35,22 @@ def spatial_features(record: Run, address: str) -> tuple[Any, Any]:
             f"{address!r}, whose output has shape {tuple(tensor.shape)}. Choose an earlier layer; "
             "see `kv.layers(model)`."
         )
-    return channels_last(ops.cast(tensor, "float32"), call), tensor
+    return channels_last(ops.cast(tensor, "float32"), record, call), tensor
 
 
-def channels_last(tensor: Any, call: Any) -> Any:
+def channels_last(tensor: Any, record: Run, call: Any) -> Any:
     """(batch, *positions, channels) from a tensor that is laid out as a call's output is."""
-    return ops.moveaxis(tensor, call.channel_axis, -1)
+    return ops.moveaxis(tensor, record.channel_axis(call), -1)
 
 
-def pictured_input(record: Run, features: Any) -> int | None:
-    """Which of the inputs has the positions of a layer: the first of the same number of axes that
-    the layer depends on; None where there is none (tokens, words)."""
+def pictured_input(record: Run, features: Any) -> tuple[int, int | None] | None:
+    """Which of the inputs has the positions of a layer, and its channel axis (None for an input
+    without channels): the first with as many positions that the layer depends on; None where there
+    is none (tokens, words)."""
     for index, tensor in enumerate(keras.tree.flatten(record.inputs)):
-        same = len(tensor.shape) == len(features.shape)
+        same = len(record.input_positions(tensor)) == len(features.shape) - 2
         if same and features in graph.Below([tensor], differentiable=False):
-            return index
+            return index, record.input_channel_axis(tensor)
     return None
 
 
@@ -106,18 +107,13 @@ class Reader(Wrapper):
             )
         return batch
 
-    def picture_of(self, batch: Batch, index: int | None) -> np.ndarray | None:
-        """One input of a batch as (batch, *positions, channels)."""
-        if index is None:
+    def picture_of(self, batch: Batch, pictured: tuple[int, int | None] | None) -> Any:
+        """One input of a batch as (batch, *positions, channels), as `pictured_input` found it."""
+        if pictured is None:
             return None
+        index, axis = pictured
         array = keras.ops.convert_to_numpy(batch.flat[index])
-        return np.moveaxis(array, self._input_channel_axis(array.ndim), -1)
-
-    def _input_channel_axis(self, rank: int) -> int:
-        from kerasviz.probe.taps import first_layout
-
-        layout = first_layout(self.model)
-        return rank - 1 if layout is None else layout.channel_axis(rank)
+        return array[..., None] if axis is None else np.moveaxis(array, axis, -1)
 
     def _with_batch_axis(self, inputs: Any) -> Any:
         slots = self._taken.slots if self._taken is not None else ()

@@ -93,7 +93,7 @@ class Painter:
             return None, None
         units = (vectors[drawn] / lengths[drawn, None]).astype("float32")
         pictures, display = self._in_batches(units, _Progress(self.steps, len(drawn), verbose))
-        return _spread(pictures, drawn, len(vectors), self._grey(pictures)), _spread(
+        return _spread(pictures, drawn, len(vectors), self._grey()), _spread(
             display, drawn, len(vectors), GREY
         )
 
@@ -123,13 +123,12 @@ class Painter:
             self._visualizers[count, channels] = (visualizer, wanted)
         return self._visualizers[count, channels]
 
-    def _grey(self, pictures: np.ndarray) -> Any:
-        axis = 1 if _is_channels_first(self.model, pictures.ndim) else -1
-        channels = pictures.shape[axis]
-        grey = self.value_range(channels).to_input(np.full((1, channels), GREY, "float32"))[0]
-        shape = [1] * (pictures.ndim - 1)
-        shape[axis if axis == -1 else 0] = channels
-        return grey.reshape(shape)
+    def _grey(self) -> np.ndarray:
+        """A grey picture as the model takes it."""
+        visualizer, _ = next(iter(self._visualizers.values()))
+        canvas = visualizer._plan.canvases[0]
+        grey = np.full((1, *canvas.shape[1:-1], canvas.channels), GREY, "float32")
+        return keras.ops.convert_to_numpy(canvas.to_input(grey))[0]
 
     def value_range(self, channels: int) -> ValueRange:
         """What the model takes for black and white."""
@@ -210,10 +209,3 @@ def _spread(pictures: np.ndarray, drawn: np.ndarray, count: int, rest: Any) -> n
 
 def _first(pictures: Any) -> np.ndarray:
     return next(iter(pictures.values())) if isinstance(pictures, Mapping) else pictures
-
-
-def _is_channels_first(model: keras.Model, rank: int) -> bool:
-    from kerasviz.probe.taps import first_layout
-
-    layout = first_layout(model)
-    return layout is not None and layout.channel_axis(rank) == 1 and rank > 2

@@ -25,16 +25,16 @@ class Learned:
     """What tracing teaches about the score.
 
     Attributes:
-        limits: For each array fed to the target, the number of classes.
+        limits: For each array fed to the target, what the output asks of it.
         units: Number of units of the scored output; None where there is not a single one.
         has_index: Whether a class is scored.
         pictured: Which input has the positions of the layer.
     """
 
-    limits: tuple[int | None, ...]
+    limits: Sequence[Any]
     units: int | None
     has_index: bool
-    pictured: int | None
+    pictured: tuple[int, int | None] | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Wanted:
         if self.target is not None:
             return self.target.score(record, feeds)
         call = record.find(self.layer)
-        tensor = channels_last(ops.cast(call.output, "float32"), call)
+        tensor = channels_last(ops.cast(call.output, "float32"), record, call)
         values = take_channel(tensor, np.asarray(self.channel), self.layer)
         axes = tuple(range(1, len(values.shape)))
         return targets.Score(ops.mean(values, axis=axes) if axes else values, None, "activation")
@@ -135,7 +135,7 @@ class ScoredReader(Stream):
                 "`layer` must be one that the score depends on. Received: "
                 f"{self.address!r}, which is not on the way to it. Choose an earlier layer."
             )
-        gradient = channels_last(gradient, record.find(self.address))
+        gradient = channels_last(gradient, record, record.find(self.address))
         found = self.reduce(features, gradient, feeds[len(score.limits) :])
         found["score"] = ops.cast(score.value, "float32")
         if score.index is not None:
@@ -152,7 +152,7 @@ class ScoredReader(Stream):
         trace = self.traced("scored", batch, first)
         learned: Learned = trace.info
         feeds = self.wanted.feeds(learned.units, batch.size)
-        targets.check_feeds(feeds, learned.limits)
+        targets.check_feeds(feeds, learned.limits, batch.size)
         return self.evaluate_trace(trace, batch, _tensors([*feeds, *extra])), learned
 
 

@@ -13,6 +13,7 @@ from kerasviz.plots.feature_maps import (
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.overlays import overlay
+from kerasviz.plots.pictures import pictures
 
 __all__ = [
     "activation_atlas",
@@ -24,6 +25,7 @@ __all__ = [
     "grid",
     "neuron_groups",
     "overlay",
+    "pictures",
     "plot_explanation",
     "semantic_dictionary",
     "spatial_attribution",

@@ -54,7 +54,7 @@ class Activations(Wrapper):
         name: str | None = None,
     ) -> None:
         super().__init__(model, name=name)
-        if isinstance(layers, (str, int, keras.Operation)):
+        if isinstance(layers, (str, int, np.integer, keras.Operation)):
             layers = [layers]
         wanted = (
             None
@@ -81,7 +81,7 @@ class Activations(Wrapper):
 
     def call(self, inputs: Any) -> dict[str, Any]:
         """The same as tensors, inside a graph."""
-        return self.compute("activations", inputs, ())[0]
+        return self.computed_in_graph("activations", inputs, ())[0]
 
 
 class _Edits:
@@ -140,7 +140,8 @@ def layers(model: keras.Model, inputs: Any = None) -> pd.DataFrame:
         InputError: The model is not built, or does not say what it takes and no `inputs` came.
     """
     rows = _Layers(model).rows(inputs)
-    return pd.DataFrame(rows).set_index("address")
+    columns = ["address", "type", "output_shape", "parameters", "calls"]
+    return pd.DataFrame(rows, columns=columns).set_index("address")
 
 
 class _Layers(Wrapper):

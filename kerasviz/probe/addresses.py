@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasviz.errors import AddressError
 from kerasviz.probe import containment
@@ -35,6 +36,7 @@ def to_address(model: keras.Model, layer: Any) -> str:
     """
     if isinstance(layer, str):
         return layer
+    layer = int(layer) if isinstance(layer, np.integer) else layer
     if isinstance(layer, bool) or not isinstance(layer, (int, keras.Operation)):
         raise AddressError(
             "`layer` must be an address, a layer of this model, or an index into `model.layers`. "

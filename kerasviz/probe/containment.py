@@ -40,13 +40,19 @@ def sibling_name(name: str, number: int) -> str:
     return name if number == 1 else f"{name}~{number}"
 
 
-def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every layer below `model` with the path by which it is held, parents before children."""
-    names = child_names(model)
+def walk(
+    model: Any, prefix: str = "", above: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, Any]]:
+    """Every layer below `model` with the path by which it is held, parents before children.
+
+    A layer that holds one of those above it (`self.parent = parent`) is not followed back up.
+    """
+    names, above = child_names(model), above | {id(model)}
     for child in children(model):
-        address = prefix + names[id(child)]
-        yield address, child
-        yield from walk(child, address + "/")
+        if id(child) not in above:
+            address = prefix + names[id(child)]
+            yield address, child
+            yield from walk(child, address + "/", above)
 
 
 def all_layers(model: Any) -> list[Any]:

@@ -13,6 +13,7 @@ import keras
 
 from kerasviz.errors import AddressError
 from kerasviz.probe import addresses, containment
+from kerasviz.probe.patches import Patch
 
 Edit = Callable[[Any], Any]
 
@@ -28,6 +29,10 @@ class Layout:
         """Channel axis of a tensor of that rank that follows this layout."""
         return max(1, rank - self.spatial_rank - 1) if self.channels_first else rank - 1
 
+    def unit_axis(self, rank: int) -> int:
+        """The same for an output: the last axis where it has no room for these positions."""
+        return self.channel_axis(rank) if rank > self.spatial_rank + 1 else rank - 1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:
@@ -39,6 +44,7 @@ class Call:
         output: What it returned: a tensor or a nested structure of tensors.
         layout: Layout of the last convolution up to here.
         is_leaf: Whether it called no other layer.
+        source: The first tensor that it took.
     """
 
     address: str
@@ -46,11 +52,7 @@ class Call:
     output: Any
     layout: Layout
     is_leaf: bool
-
-    @property
-    def channel_axis(self) -> int:
-        """Channel axis of a single-tensor output."""
-        return self.layout.channel_axis(len(self.output.shape))
+    source: Any = None
 
 
 class Recorder:
@@ -80,6 +82,19 @@ class Recorder:
             )
         raise addresses.not_found(address, [call.address for call in self.calls])
 
+    def mark(self) -> Callable[[], None]:
+        """Remember what was recorded so far; calling the result forgets what came later."""
+        frame = self._frames[-1]
+        counts, calls, edits = dict(frame.counts), len(self.calls), dict(self.edits)
+        layouts = self.layout, self.first_layout, self._layout_is_known
+
+        def undo() -> None:
+            frame.counts, self.edits = counts, edits
+            del self.calls[calls:]
+            self.layout, self.first_layout, self._layout_is_known = layouts
+
+        return undo
+
     def call(self, original: Callable[..., Any], layer: Any, args: Any, kwargs: Any) -> Any:
         """Run one layer, remember what it returned, and hand on the (edited) result."""
         if not self._frames:
@@ -91,8 +106,9 @@ class Recorder:
         self._learn_layout(layer)
         output = _own_tensor(output, args)
         if address in self.edits:
-            output = self.edits.pop(address)(output)
-        self.calls.append(Call(address, layer, output, self.layout, is_leaf))
+            output = _masked_as(output, self.edits.pop(address)(output))
+        source = next((t for t in keras.tree.flatten(args) if keras.ops.is_tensor(t)), None)
+        self.calls.append(Call(address, layer, output, self.layout, is_leaf, source))
         return output
 
     def _learn_layout(self, layer: Any) -> None:
@@ -132,12 +148,6 @@ class _Frame:
         return containment.sibling_name(child.name, taken + 1)
 
 
-def first_layout(model: keras.Model) -> Layout | None:
-    """Layout of the first convolution or pooling that the model holds; None without one."""
-    found = (_layout_of(layer) for _, layer in containment.walk(model))
-    return next((layout for layout in found if layout is not None), None)
-
-
 def _layout_of(layer: Any) -> Layout | None:
     layer = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
     data_format = getattr(layer, "data_format", None)
@@ -154,17 +164,21 @@ def _own_tensor(output: Any, args: Any) -> Any:
     if any(output is arg for arg in args) and keras.ops.is_tensor(output):
         from kerasviz.probe.backend import graph
 
-        own, mask = graph.identity(output), getattr(output, "_keras_mask", None)
-        if mask is not None:
-            own._keras_mask = mask
-        return own
+        return _masked_as(output, graph.identity(output))
     return output
 
 
+def _masked_as(before: Any, after: Any) -> Any:
+    """`after`, which stands for `before`, with its masks where it has none of its own."""
+    olds, news = keras.tree.flatten(before), keras.tree.flatten(after)
+    for old, new in zip(olds, news, strict=False):
+        mask = getattr(old, "_keras_mask", None)
+        if mask is not None and keras.ops.is_tensor(new) and not hasattr(new, "_keras_mask"):
+            new._keras_mask = mask
+    return after
+
+
 _active = threading.local()
-_installed = 0
-_lock = threading.Lock()
-_originals: dict[type, Callable[..., Any]] = {}
 
 
 @contextlib.contextmanager
@@ -186,35 +200,17 @@ def recording(model: keras.Model, edits: Mapping[str, Edit] | None = None) -> It
         AddressError: An edit's address was never called.
     """
     outer = getattr(_active, "recorder", None)
-    _active.recorder = recorder = Recorder(model, edits)
-    _install()
-    try:
-        yield recorder
-    finally:
-        _uninstall()
-        _active.recorder = outer
+    recorder = Recorder(model, edits)
+    with contextlib.ExitStack() as stack:
+        for patch in _patches:
+            stack.enter_context(patch.on())
+        try:
+            _active.recorder = recorder
+            yield recorder
+        finally:
+            _active.recorder = outer
     for address in recorder.edits:
         recorder.find(address)
-
-
-def _install() -> None:
-    global _installed
-    with _lock:
-        _installed += 1
-        if _installed == 1:
-            for kind in (keras.Layer, keras.Operation):
-                _originals[kind] = kind.__call__
-                setattr(kind, "__call__", _hooked(kind, _originals[kind]))  # noqa: B010
-
-
-def _uninstall() -> None:
-    global _installed
-    with _lock:
-        _installed -= 1
-        if _installed == 0:
-            for kind, original in _originals.items():
-                setattr(kind, "__call__", original)  # noqa: B010
-            _originals.clear()
 
 
 def _hooked(kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -227,3 +223,26 @@ def _hooked(kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
         return recorder.call(original, self, args, kwargs)
 
     return call
+
+
+def _plain(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Rematerialization saves memory in training and hides what a layer computes: leave it out."""
+
+    @functools.wraps(original)
+    def rematerialized_call(self: Any, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_active, "recorder", None) is None:
+            return original(self, layer_call, *args, **kwargs)
+        return layer_call
+
+    return rematerialized_call
+
+
+_patches = [
+    Patch(kind, "__call__", functools.partial(_hooked, kind))
+    for kind in (keras.Layer, keras.Operation)
+]
+_patches += [
+    Patch(keras.Layer, name, _plain)
+    for name in ("rematerialized_call",)
+    if name in vars(keras.Layer)
+]

@@ -9,18 +9,92 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasviz.errors import TargetError
+from kerasviz.probe.backend import compiled, graph
 from kerasviz.probe.backend.heads import Head
 from kerasviz.probe.run import Run
 
 ops: Any = keras.ops
 PREDICTED = -1
+NO_CLASS = -2
+LARGEST = np.iinfo("int32").max
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What an output asks of the class indices fed to it.
+
+    Attributes:
+        count: Number of classes, None when the model leaves it open.
+        word: Name of a class without a label: "class {}", "unit {}" or "output".
+    """
+
+    count: int | None
+    word: str = "class {}"
+
+    def check(self, feed: np.ndarray, size: int) -> None:
+        """Refuse an index that the output does not have."""
+        bad = feed[feed >= (LARGEST if self.count is None else self.count)]
+        if bad.size:
+            raise TargetError(
+                f"`target` must be a class index from 0 to {(self.count or 1) - 1}. "
+                f"Received: {int(bad[0])}."
+            )
+
+    def name(self, labels: Sequence[str] | None, index: int) -> str:
+        """The label of a class, or what it is called without one."""
+        known = labels is not None and 0 <= index < len(labels)
+        return labels[index] if labels is not None and known else self.word.format(index)
+
+
+@dataclasses.dataclass(frozen=True)
+class Positions:
+    """What an output asks of the mask fed to it: the sizes of its positions, None for open ones."""
+
+    sizes: tuple[int | None, ...]
+
+    def check(self, feed: np.ndarray, size: int) -> None:
+        """Refuse a mask of another size, for another batch, or empty for one sample."""
+        self.check_shape(feed.shape)
+        if feed.ndim == len(self.sizes):
+            return
+        if len(feed) != size:
+            raise TargetError(
+                f"`mask` must be one for all samples, or one per sample ({size}). "
+                f"Received: {len(feed)}."
+            )
+        empty = np.flatnonzero(~feed.reshape(size, -1).any(axis=1))
+        if empty.size:
+            raise TargetError(
+                "`mask` must have a non-zero position for each sample. Received: an empty mask "
+                f"for sample {int(empty[0])}. Leave that sample out."
+            )
+
+    def check_shape(self, shape: Sequence[int | None]) -> None:
+        """Refuse a shape, open (None) where it is not known yet, that can't be a mask."""
+        found = tuple(shape[-len(self.sizes) :]) if self.sizes else ()
+        fits = 0 <= len(shape) - len(self.sizes) <= 1 and all(
+            None in (want, got) or want == got for want, got in zip(self.sizes, found, strict=True)
+        )
+        if not self.sizes:
+            raise TargetError(
+                "`target` must be a class: this output has no positions. Received: a `Mask`. "
+                "Use `kv.targets.Class`, or name an output of shape (batch, height, width, "
+                "classes)."
+            )
+        if not fits:
+            raise TargetError(
+                f"`mask` must have the positions of the output, {_shown(self.sizes)}, or one such "
+                f"mask per sample. Received: shape {_shown(shape)}. Resize it to the output."
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,14 +105,14 @@ class Score:
         value: (batch,) float32 scores.
         index: (batch,) int32 explained class, or None where the target has no class.
         kind: Where the score was taken: "before softmax", "output as it is", …
-        limits: For each array fed, the number of classes its indices must stay below, or None.
+        limits: For each array fed, what the output asks of it.
         head: The head that is explained, None where it is not a single one.
     """
 
     value: Any
     index: Any
     kind: str
-    limits: tuple[int | None, ...] = ()
+    limits: tuple[Classes | Positions, ...] = ()
     head: Head | None = None
 
 
@@ -59,9 +133,14 @@ class Target:
         raise NotImplementedError
 
     def names(
-        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+        self,
+        labels: Sequence[str] | None,
+        indices: np.ndarray | None,
+        size: int,
+        limits: Sequence[Any] = (),
     ) -> list[str]:
-        """A readable name of the target per sample, given the classes that were explained."""
+        """A readable name of the target per sample, given the classes that were explained and
+        the limits of the score."""
         raise NotImplementedError
 
     def __add__(self, other: Target) -> Target:
@@ -71,7 +150,8 @@ class Target:
         return Sum(((1.0, self), (-1.0, other))) if isinstance(other, Target) else NotImplemented
 
     def __mul__(self, factor: float) -> Target:
-        return Sum(((float(factor), self),)) if isinstance(factor, (int, float)) else NotImplemented
+        known = isinstance(factor, numbers.Real)
+        return Sum(((float(factor), self),)) if known else NotImplemented
 
     __rmul__ = __mul__
 
@@ -84,17 +164,27 @@ class Class(Target):
     """One unit of an output, before its softmax or sigmoid.
 
     For a head of shape (batch, units) the score is the unit's value. A single sigmoid unit stands
-    for two classes: class 1 is its logit, class 0 minus its logit. For a head with positions
-    (batch, …, units) the score is the unit's mean over all positions.
+    for two classes: class 1 (present) is its logit, class 0 (absent) minus its logit, and the
+    predicted class is 1 where the logit is positive. For a head with positions (batch, …, units)
+    the score is the unit's mean over all positions. The units are counted along the axis of the
+    softmax, else along the channel axis of the convolution that made them, else the last.
 
     Args:
         index: Class index, one index per sample, a label, one label per sample, or None for the
-            class that the model predicts (over positions: the one predicted most often).
+            class that the model predicts (over positions: the one predicted most often). Negative
+            indices do not count from the end; they are refused.
         output: Name or index of the output, for models with several.
+
+    Inside a graph (a `tf.function`, `predict` under a strategy of several replicas, `export`) a
+    tensor of indices can't be refused: a sample with an index that the output does not have gets
+    the score NaN and a map of NaN.
     """
 
     index: Any = None
     output: str | int | None = None
+
+    def __post_init__(self) -> None:
+        _check_output(self.output)
 
     @property
     def key(self) -> Any:
@@ -107,25 +197,40 @@ class Class(Target):
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
         head = pick(run, self.output)
-        predicted = _predicted(head)
-        index = ops.broadcast_to(ops.cast(feeds[0], "int32"), ops.shape(predicted))
-        index = ops.where(index == PREDICTED, predicted, index)
-        return Score(_unit(head, index), index, _kind(head), (_classes(head),), head)
+        values = _values(head)
+        index = _explained(head, values, feeds[0])
+        taken = _taken(values, index)
+        axes = tuple(range(1, len(taken.shape)))
+        value = ops.mean(taken, axis=axes) if axes else taken
+        return Score(value, index, _kind(head), (_classes(head),), head)
 
     def names(
-        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+        self,
+        labels: Sequence[str] | None,
+        indices: np.ndarray | None,
+        size: int,
+        limits: Sequence[Any] = (),
     ) -> list[str]:
-        return [class_name(labels, int(i)) for i in (indices if indices is not None else [])]
+        classes = limits[0] if limits else Classes(None)
+        return [classes.name(labels, int(i)) for i in (indices if indices is not None else [])]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mask(Target):
     """Mean logit of one class over the masked positions of a segmentation head.
 
+    A head of one sigmoid unit stands for two classes at each position, as for `Class`: class 1 is
+    its logit there, class 0 minus its logit.
+
     Args:
-        mask: (height, width) or (batch, height, width), at the head's resolution; non-zero = in.
-        index: Class index or label.
+        mask: (height, width) for all samples or (batch, height, width), at the head's resolution:
+            booleans, 0 and 1, or weights in [0, 1] of a weighted mean.
+        index: Class index or label, or one of either per sample.
         output: Name or index of the output, for models with several.
+
+    Raises:
+        TargetError: The mask holds other values, NaN, or nothing but zeros for a sample; or it has
+            not the positions of the output.
 
     Reference:
         Vinogradova et al. 2020, "Towards Interpretable Semantic Segmentation via
@@ -136,38 +241,39 @@ class Mask(Target):
     index: Any
     output: str | int | None = None
 
+    def __post_init__(self) -> None:
+        _check_output(self.output)
+        object.__setattr__(self, "mask", _weights(self.mask))
+
     @property
     def key(self) -> Any:
-        return ("mask", self.output, np.ndim(self.mask))
+        return ("mask", self.output, self.mask.ndim)
 
     def feeds(self, labels: Sequence[str] | None, size: int) -> list[np.ndarray]:
-        mask = np.asarray(self.mask, "float32") != 0
-        if not mask.any():
-            raise TargetError("`mask` must have a non-zero position. Received: an empty mask.")
-        return [mask.astype("float32"), _indices(self.index, labels, size)]
+        return [self.mask, _indices(self.index, labels, size)]
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
         head = pick(run, self.output)
-        mask, index = feeds[0], ops.cast(feeds[1], "int32")
-        positions = len(head.linear.shape) - 2
-        if len(mask.shape) == positions:
-            mask = mask[None]
-        if positions < 1 or len(mask.shape) != positions + 1:
-            raise TargetError(
-                f"`mask` must have the positions of the output, {tuple(head.linear.shape[1:-1])}. "
-                f"Received: a mask of {len(mask.shape)} axes."
-            )
-        values = ops.take_along_axis(_values(head), _align(index, head), axis=-1)[..., 0]
-        axes = tuple(range(1, positions + 1))
-        value = ops.sum(values * mask, axis=axes) / ops.maximum(ops.sum(mask, axis=axes), 1.0)
-        return Score(value, index, _kind(head), (None, _classes(head)), head)
+        values = _values(head)
+        positions = Positions(head.positions)
+        positions.check_shape(feeds[0].shape)
+        index = _explained(head, values, feeds[1])
+        taken = _taken(values, index)
+        mask = _fitted(feeds[0], taken)
+        axes = tuple(range(1, len(taken.shape)))
+        value = ops.sum(taken * mask, axis=axes) / ops.sum(mask, axis=axes)
+        return Score(value, index, _kind(head), (positions, _classes(head)), head)
 
     def names(
-        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+        self,
+        labels: Sequence[str] | None,
+        indices: np.ndarray | None,
+        size: int,
+        limits: Sequence[Any] = (),
     ) -> list[str]:
-        return [
-            f"{class_name(labels, int(i))} within mask" for i in _indices(self.index, labels, size)
-        ]
+        classes = limits[1] if limits else Classes(None)
+        own = _indices(self.index, labels, size)
+        return [f"{classes.name(labels, int(i))} within mask" for i in own]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -177,17 +283,26 @@ class Function(Target):
 
     function: Callable[[Any], Any]
 
+    def __post_init__(self) -> None:
+        if not callable(self.function) or isinstance(self.function, type):
+            raise TargetError(
+                "`function` must be a callable of the model's outputs that returns (batch,) "
+                f"scores. Received: {self.function!r}. Pass such as `lambda logits: logits[:, 3]`."
+            )
+
     @property
     def key(self) -> Any:
-        named = isinstance(self.function, Hashable)
-        return ("function", self.function if named else id(self.function))
+        try:
+            hash(self.function)
+        except TypeError:
+            return ("function", id(self.function))
+        return ("function", self.function)
 
     def feeds(self, labels: Sequence[str] | None, size: int) -> list[np.ndarray]:
         return []
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
-        outputs = keras.tree.pack_sequence_as(run.outputs, [head.linear for head in run.heads])
-        value = self.function(outputs)
+        value = self.function(run.linear_outputs)
         if isinstance(value, (list, tuple)):
             value = ops.stack(value)
         shape = getattr(value, "shape", None)
@@ -196,15 +311,31 @@ class Function(Target):
                 "`target` must return one score per sample, of shape (batch,). "
                 f"Received: {self._name} returned shape {shape}. Reduce over the other axes."
             )
-        head = run.heads[0] if len(run.heads) == 1 else None
-        return Score(ops.cast(value, "float32"), None, f"callable '{self._name}'", head=head)
+        if not graph.is_real(value):
+            raise TargetError(
+                "`target` must return real numbers. "
+                f"Received: {self._name} returned dtype {value.dtype}. Take its magnitude."
+            )
+        head = run.heads[0] if len(run.heads) == 1 and not run.heads[0].fault else None
+        value = graph.of_sizes(
+            ops.cast(value, "float32"),
+            graph.sizes(keras.tree.flatten(run.inputs)[0])[:1],
+            graph.sizes(value)[:1],
+            "`target` must return one score per sample, {}. Received: {} of them. "
+            "Keep the batch axis of the outputs.",
+        )
+        return Score(value, None, f"callable '{self._name}'", head=head)
 
     @property
     def _name(self) -> str:
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     def names(
-        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+        self,
+        labels: Sequence[str] | None,
+        indices: np.ndarray | None,
+        size: int,
+        limits: Sequence[Any] = (),
     ) -> list[str]:
         return [self._name] * size
 
@@ -214,6 +345,15 @@ class Sum(Target):
     """A weighted sum of targets: "why a, not b" is `Class(a) - Class(b)`."""
 
     terms: tuple[tuple[float, Target], ...]
+
+    def __post_init__(self) -> None:
+        terms = tuple((float(factor), target) for factor, target in self.terms)
+        bad = [factor for factor, _ in terms if not math.isfinite(factor)]
+        if bad:
+            raise TargetError(
+                f"The factor of a target must be a finite number. Received: {bad[0]}."
+            )
+        object.__setattr__(self, "terms", terms)
 
     @property
     def key(self) -> Any:
@@ -235,12 +375,18 @@ class Sum(Target):
         return Score(value, None, kinds, limits, parts[0].head if len(heads) == 1 else None)
 
     def names(
-        self, labels: Sequence[str] | None, indices: np.ndarray | None, size: int
+        self,
+        labels: Sequence[str] | None,
+        indices: np.ndarray | None,
+        size: int,
+        limits: Sequence[Any] = (),
     ) -> list[str]:
-        columns = []
+        columns, rest = [], list(limits)
         for factor, target in self.terms:
             own = _named_index(target, labels, size)
-            names = target.names(labels, own, size) or ["predicted class"] * size
+            count = len(target.feeds(labels, size))
+            names = target.names(labels, own, size, rest[:count]) or ["predicted class"] * size
+            rest = rest[count:]
             columns.append([_signed(factor, name) for name in names])
         return [" ".join(parts).removeprefix("+ ") for parts in zip(*columns, strict=True)]
 
@@ -273,9 +419,9 @@ def to_target(target: Any) -> Target:
         return _of_output(target)
     if type(target).__module__.startswith("tf_keras_vis"):
         return _from_tf_keras_vis(target)
-    if callable(target):
+    if callable(target) and not isinstance(target, type):
         return Function(target)
-    if isinstance(target, (bool, float)):
+    if isinstance(target, (bool, float, type)):
         raise _unknown(target)
     return Class(target)
 
@@ -315,83 +461,167 @@ def _unknown(target: Any) -> TargetError:
 
 
 def pick(run: Run, output: str | int | None) -> Head:
-    """The head that a target speaks of."""
+    """The head that a target speaks of.
+
+    Raises:
+        TargetError: It names none of the outputs or several, or one that has no class.
+    """
     names = list(run.output_names)
-    if output is None:
-        if len(names) == 1:
-            return run.heads[0]
+    if not names:
+        raise TargetError(
+            "`target` must be a unit of an output, and a model must return a tensor of numbers to "
+            f"have one. Received: '{run.recorder.model.name}', which returns {run.outputs!r}. "
+            "Return what shall be explained from the model's `call`."
+        )
+    usable = [head for head in run.heads if not head.fault] or list(run.heads)
+    if output is None and len(usable) > 1:
         raise TargetError(
             f"`target` must say which of the outputs {names} to explain. Received: no output. "
             f"Pass `target={{{names[0]!r}: None}}`."
         )
-    if output in names:
-        return run.heads[names.index(output)]
-    if isinstance(output, int) and -len(names) <= output < len(names):
-        return run.heads[output]
-    raise TargetError(f"`target` must name one of the outputs {names}. Received: {output!r}.")
+    found = usable if output is None else run.heads_called(output)
+    if len(found) != 1:
+        several = f", which fits {len(found)} of them" if found else ""
+        raise TargetError(
+            f"`target` must name one of the outputs {names}. Received: {output!r}{several}. "
+            "Pass the whole name."
+        )
+    if found[0].fault:
+        raise TargetError(
+            "`target` must speak of an output of real numbers, (batch, units) or "
+            f"(batch, …, units). Received: an output of '{run.recorder.model.name}' that is "
+            f"{found[0].fault}. Explain another output, or a model without this one."
+        )
+    return found[0]
 
 
-def check_feeds(feeds: Sequence[np.ndarray], limits: Sequence[int | None]) -> None:
-    """Refuse class indices that the explained output does not have."""
+def _check_output(output: Any) -> None:
+    if isinstance(output, bool) or not isinstance(output, (str, int, type(None))):
+        raise TargetError(f"`output` must be the name or index of an output. Received: {output!r}.")
+
+
+def check_feeds(feeds: Sequence[Any], limits: Sequence[Classes | Positions], size: int) -> None:
+    """Refuse class indices and masks that do not fit the explained output.
+
+    Args:
+        feeds: The arrays fed; tensors of a graph are left alone.
+        limits: What the output asks of each.
+        size: Number of samples.
+    """
     for feed, limit in zip(feeds, limits, strict=True):
-        if limit is None:
-            continue
-        bad = feed[feed >= limit]
-        if bad.size:
-            raise TargetError(
-                f"`target` must be a class index from 0 to {limit - 1}. Received: {int(bad[0])}."
-            )
+        if isinstance(feed, np.ndarray):
+            limit.check(feed, size)
 
 
-def _classes(head: Head) -> int | None:
-    return 2 if head.is_binary else (head.units or 1)
+def _classes(head: Head) -> Classes:
+    if head.squashing:
+        return Classes(head.classes)
+    return Classes(head.classes, "output" if head.units == 1 else "unit {}")
 
 
-def _values(head: Head) -> Any:
-    values = ops.cast(head.linear, "float32")
-    return values[:, None] if len(values.shape) == 1 else values
+def _values(head: Head, tensor: Any = None) -> Any:
+    """(batch, *positions, classes) float32, whatever the axis of the units."""
+    values = ops.cast(head.linear if tensor is None else tensor, "float32")
+    values = values[..., None] if head.axis is None else ops.moveaxis(values, head.axis, -1)
+    return ops.concatenate([-values, values], axis=-1) if head.is_binary else values
 
 
-def _align(index: Any, head: Head) -> Any:
-    """(batch,) indices with one axis per axis of the head, to take along its last axis."""
-    rank = max(2, len(head.linear.shape))
-    index = ops.reshape(index, (-1,) + (1,) * (rank - 1))
-    shape = ops.shape(_values(head))
-    return ops.broadcast_to(index, (*shape[:-1], 1)) if rank > 2 else index
+def _explained(head: Head, values: Any, index: Any) -> Any:
+    """(batch,) int32 classes: those asked for, the predicted one where that is asked for."""
+    predicted = _predicted(_values(head, head.output) if head.is_grouped else values)
+    _check_count(index, predicted)
+    index = ops.broadcast_to(ops.cast(index, "int32"), ops.shape(predicted))
+    return ops.where(index == PREDICTED, predicted, index)
 
 
-def _predicted(head: Head) -> Any:
-    values = _values(head)
-    if head.is_binary:
-        return ops.cast(values[:, 0] > 0, "int32")
+def _check_count(index: Any, predicted: Any) -> None:
+    count, size = index.shape[0], predicted.shape[0]
+    if count not in (None, 1) and size is not None and count != size:
+        raise TargetError(
+            f"`target` must be one class, or one per sample ({size}). Received: {count}."
+        )
+
+
+def _predicted(values: Any) -> Any:
+    """(batch,) the class with the largest value, at most positions."""
     votes = ops.argmax(values, axis=-1)
-    if len(values.shape) == 2:
-        return ops.cast(votes, "int32")
-    counts = ops.sum(
-        ops.one_hot(votes, values.shape[-1]), axis=tuple(range(1, len(values.shape) - 1))
-    )
-    return ops.cast(ops.argmax(counts, axis=-1), "int32")
+    axes = tuple(range(1, len(values.shape) - 1))
+    if axes:
+        counts = ops.sum(ops.one_hot(votes, ops.shape(values)[-1]), axis=axes)
+        votes = ops.argmax(counts, axis=-1)
+    return ops.cast(votes, "int32")
 
 
-def _unit(head: Head, index: Any) -> Any:
-    values = _values(head)
-    if head.is_binary:
-        return values[:, 0] * ops.cast(2 * index - 1, "float32")
-    taken = ops.take_along_axis(values, _align(index, head), axis=-1)[..., 0]
-    return (
-        ops.mean(taken, axis=tuple(range(1, len(taken.shape)))) if len(taken.shape) > 1 else taken
+def _taken(values: Any, index: Any) -> Any:
+    """(batch, *positions) of one class per sample; NaN, as is its gradient, for no such class."""
+    rank, shape = len(values.shape), ops.shape(values)
+    exists = (index >= 0) & (index < shape[-1])
+    index = ops.reshape(ops.where(exists, index, 0), (-1,) + (1,) * (rank - 1))
+    index = ops.broadcast_to(index, (*shape[:-1], 1)) if rank > 2 else index
+    factor = ops.where(exists, 1.0, float("nan"))
+    taken = ops.take_along_axis(values, index, axis=-1)[..., 0]
+    return taken * ops.reshape(ops.cast(factor, "float32"), (-1,) + (1,) * (rank - 2))
+
+
+def _fitted(mask: Any, taken: Any) -> Any:
+    """The mask with a batch axis; an error at run time where sizes known only then differ."""
+    mask = mask if len(mask.shape) == len(taken.shape) else mask[None]
+    if None not in taken.shape[1:]:
+        return mask
+    wanted = graph.sizes(taken)[1:]
+    return graph.of_sizes(
+        graph.cut_or_padded(mask, wanted),
+        wanted,
+        graph.sizes(mask)[1:],
+        "`mask` must have the positions of the output, {}. Received: {}. Resize it to the output.",
     )
+
+
+def _weights(mask: Any) -> np.ndarray:
+    """A mask as float32 weights in [0, 1]."""
+    given = _plain_array(mask)
+    if given is None or given.dtype.kind not in "biuf" or not given.ndim:
+        raise TargetError(
+            "`mask` must be an array (height, width) or (batch, height, width) of booleans or "
+            f"numbers from 0 to 1. Received: {mask!r}."
+        )
+    array = np.array(given, "float32")
+    if not ((array >= 0) & (array <= 1)).all():
+        raise TargetError(
+            "`mask` must hold booleans or numbers from 0 to 1. Received: "
+            f"{'NaN' if np.isnan(array).any() else f'{array.min():g} to {array.max():g}'}. "
+            "Pass `mask > 0` for all that is not zero."
+        )
+    if not array.any():
+        raise TargetError("`mask` must have a non-zero position. Received: an empty mask.")
+    return array
+
+
+def _plain_array(value: Any) -> np.ndarray | None:
+    if graph.is_symbolic(value):
+        return None
+    try:
+        return np.asarray(ops.convert_to_numpy(value) if ops.is_tensor(value) else value)
+    except (ValueError, TypeError):
+        return None
+
+
+def _shown(sizes: Sequence[int | None]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
 
 
 def _kind(head: Head) -> str:
     return f"before {head.squashing}" if head.squashing else "output as it is"
 
 
-def _indices(index: Any, labels: Sequence[str] | None, size: int) -> np.ndarray:
-    """(size,) int32 class indices from an int, a label, or one of either per sample."""
-    if keras.ops.is_tensor(index):
-        index = keras.ops.convert_to_numpy(index)
-    values = [index] if isinstance(index, (str, int, np.integer)) else list(np.atleast_1d(index))
+def _indices(index: Any, labels: Sequence[str] | None, size: int) -> Any:
+    """(size,) int32 class indices from an int, a label, or one of either per sample.
+
+    A tensor of the graph that is being built is handed on as it is.
+    """
+    if graph.is_symbolic(index):
+        return class_vector(index)
+    values = _listed(index)
     if len(values) not in (1, size):
         raise TargetError(
             f"`target` must be one class, or one per sample ({size}). Received: {len(values)}."
@@ -400,11 +630,25 @@ def _indices(index: Any, labels: Sequence[str] | None, size: int) -> np.ndarray:
     return np.broadcast_to(np.asarray(found, "int32"), (size,))
 
 
+def _listed(index: Any) -> list[Any]:
+    """The classes of a target one by one; text that came as bytes is decoded."""
+    array = _plain_array(index) if hasattr(index, "dtype") else None
+    if array is not None:
+        values = list(np.atleast_1d(array))
+    else:
+        is_list = isinstance(index, Sequence) and not isinstance(index, (str, bytes))
+        values = list(index) if is_list else [index]
+    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values]
+
+
 def _integer(value: Any) -> int:
+    array = _plain_array(value) if hasattr(value, "dtype") else None
+    value = value if array is None or array.ndim else array[()]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise _unknown(value)
-    if value < 0:
-        raise TargetError(f"`target` must be a class index from 0 on. Received: {value}.")
+    if not 0 <= value <= LARGEST:
+        hint = " Leave `target` out for the predicted class." if value == PREDICTED else ""
+        raise TargetError(f"`target` must be a class index from 0 on. Received: {value}.{hint}")
     return int(value)
 
 
@@ -420,7 +664,8 @@ def label_index(name: str, labels: Sequence[str] | None) -> int:
             "Pass `labels=[...]` to the explainer."
         )
     wanted = name.strip().lower()
-    whole = [i for i, label in enumerate(labels) if label.lower() == wanted]
+    same = [i for i, label in enumerate(labels) if label == name]
+    whole = same or [i for i, label in enumerate(labels) if label.strip().lower() == wanted]
     found = whole or [i for i, label in enumerate(labels) if wanted in _synonyms(label)]
     if len(found) == 1:
         return found[0]
@@ -442,7 +687,7 @@ def _synonyms(label: str) -> list[str]:
 
 def class_name(labels: Sequence[str] | None, index: int) -> str:
     """The label of a class, or "class 7" where none is known."""
-    return labels[index] if labels is not None and 0 <= index < len(labels) else f"class {index}"
+    return Classes(None).name(labels, index)
 
 
 def uses_labels(target: Target) -> bool:
@@ -450,7 +695,7 @@ def uses_labels(target: Target) -> bool:
     if isinstance(target, Sum):
         return any(uses_labels(part) for _, part in target.terms)
     index: Any = getattr(target, "index", None)
-    return any(isinstance(v, (str, np.str_)) for v in np.atleast_1d(index).tolist())
+    return not graph.is_symbolic(index) and any(isinstance(v, str) for v in _listed(index))
 
 
 def without_labels(target: Target) -> Target:
@@ -463,23 +708,56 @@ def without_labels(target: Target) -> Target:
 
 
 def class_vector(target: Any) -> Any:
-    """(batch,) class indices from labels (batch,), (batch, 1) or one-hot (batch, units)."""
-    rank, last = len(target.shape), target.shape[-1] if len(target.shape) else None
-    if rank == 2 and last != 1:
-        target = ops.argmax(target, axis=-1)
-    elif rank > 2:
+    """(batch,) class indices from labels (batch,), (batch, 1), one-hot (batch, classes) or
+    soft (batch, classes) with rows that sum to 1.
+
+    Arrays that hold anything else are refused. A tensor of the graph that is being built can't be:
+    an entry that is no class becomes `NO_CLASS`, which no output has.
+    """
+    if graph.is_symbolic(target):
+        return _symbolic_classes(target)
+    array = _plain_array(target)
+    if array is None:
+        raise _unknown(target)
+    if array.dtype.kind in "OSU":
+        return np.asarray(_listed(array.reshape(-1)), object) if array.ndim else array[()]
+    _check_classes_shape(array.shape)
+    if array.ndim == 2 and array.shape[1] != 1:
+        shares = array.astype("float32")
+        if not (np.abs(shares.sum(axis=1) - 1) < 1e-2).all() or (shares < 0).any():
+            raise TargetError(
+                "`target` must be one-hot, or one class index per sample, (batch,). "
+                f"Received: shape {array.shape} with rows that do not sum to 1."
+            )
+        return array.argmax(axis=1).astype("int32")
+    whole = array.dtype.kind in "iu" or (
+        array.dtype.kind == "f" and array.ndim > 0 and bool((array == np.round(array)).all())
+    )
+    if not whole or bool((np.abs(array.astype("float64")) > LARGEST).any()):
+        raise _unknown(target)
+    return array.reshape(-1).astype("int32") if array.ndim else int(array)
+
+
+def _check_classes_shape(shape: Sequence[int | None]) -> None:
+    if len(shape) > 2:
         raise TargetError(
             "`target` must be class indices (batch,), (batch, 1) or one-hot (batch, classes). "
-            f"Received: shape {tuple(target.shape)}. For positions use `kv.targets.Mask`."
+            f"Received: shape {_shown(shape)}. For positions use `kv.targets.Mask`."
         )
-    if not ops.is_tensor(target):
-        array = np.asarray(target)
-        if array.dtype.kind == "f" and not (array == np.round(array)).all():
-            raise _unknown(target)
-        return array.reshape(-1).astype("int32") if rank else target
-    return ops.cast(ops.reshape(target, (-1,)), "int32")
 
 
-def graph_feeds(target: Target, labels: Sequence[str] | None) -> list[Any]:
-    """Feeds as graph constants, for a computation that becomes part of another graph."""
-    return [ops.convert_to_tensor(feed) for feed in target.feeds(labels, 1)]
+def _symbolic_classes(target: Any) -> Any:
+    if not compiled.is_dense(target) or not graph.is_real(target) or target.dtype.name == "bool":
+        raise TargetError(
+            "`target` inside a graph must be class indices. "
+            f"Received: a tensor of dtype {target.dtype.name}."
+        )
+    _check_classes_shape(target.shape)
+    if len(target.shape) == 2 and target.shape[1] != 1:
+        shares = ops.cast(target, "float32")
+        fits = ops.abs(ops.sum(shares, axis=1) - 1) < 1e-2
+        fits = fits & (ops.min(shares, axis=1) >= 0)
+        return ops.where(fits, ops.cast(ops.argmax(shares, axis=1), "int32"), NO_CLASS)
+    target = ops.reshape(target, (-1,))
+    found = ops.cast(target, "int32")
+    return ops.where((ops.cast(found, target.dtype) == target) & (found >= 0), found, NO_CLASS)

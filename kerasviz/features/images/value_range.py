@@ -110,7 +110,7 @@ def _own(model: keras.Model, channels: int) -> ValueRange:
     layer = scaling.own_scaling(model)
     if layer is not None:
         return ValueRange(0.0, 255.0, False, f"the model begins with its own scaling, {layer!r}")
-    if model.name == "efficientnet_lite0":
+    if model.name.startswith("efficientnet_lite"):
         return ValueRange(-127 / 128, 1.0, False, "that of the model's name")
     application = scaling.application_of(model) if channels == 3 else None
     if application is not None:

@@ -62,9 +62,7 @@ class Scene:
         Raises:
             AddressError: No such layer.
         """
-        call = self.record.find(layer)
-        tensor = ops.cast(call.output, "float32")
-        return ops.moveaxis(tensor, call.channel_axis, -1)
+        return features_of(self.record, layer)
 
     def spatial(self, layer: str, objective: str) -> Any:
         """The same for a layer that has positions; raises `MethodError` for one that has none."""
@@ -87,8 +85,15 @@ class Scene:
         labels = self.labels(heads[0].units if len(heads) == 1 else None)
         feeds = chosen.feeds(labels, self.num_images)
         score = chosen.score(self.record, [ops.convert_to_tensor(feed) for feed in feeds])
-        targets.check_feeds(feeds, score.limits)
+        targets.check_feeds(feeds, score.limits, self.num_images)
         return score.value
+
+
+def features_of(record: Run, layer: str) -> Any:
+    """Output of a layer in one run: float32 (batch, *positions, channels)."""
+    call = record.find(layer)
+    tensor = ops.cast(call.output, "float32")
+    return ops.moveaxis(tensor, record.channel_axis(call), -1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

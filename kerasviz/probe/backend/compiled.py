@@ -13,7 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.errors import KerasvizError, RewriteError
+from kerasviz.errors import InputError, KerasvizError, RewriteError, TargetError
+from kerasviz.probe.backend.graph import TOLD
+from kerasviz.probe.patches import Patch
 
 LIMIT = 16
 _lock = threading.Lock()
@@ -24,7 +26,7 @@ class Form:
     """What a compiled function is compiled for.
 
     Attributes:
-        structure: The nesting of the inputs, with 0 for each tensor.
+        structure: The nesting of the inputs, with 0 for each tensor and None for each left out.
         shapes: Static shape of each tensor, the batch axis open (None).
         dtypes: Dtype of each tensor.
     """
@@ -46,6 +48,17 @@ class Form:
         """Placeholders for the tensors."""
         return [tf.TensorSpec(s, d) for s, d in zip(self.shapes, self.dtypes, strict=True)]
 
+    def packed(self, tensors: Sequence[Any]) -> Any:
+        """The tensors in the structure."""
+        rest = iter(tensors)
+        return keras.tree.map_structure(lambda x: None if x is None else next(rest), self.structure)
+
+
+def form_of(tensors: Sequence[Any]) -> Form:
+    """The shapes and dtypes of tensors, as far as they are known."""
+    shapes = tuple(static_shape(tensor) or () for tensor in tensors)
+    return Form([0] * len(tensors), shapes, tuple(tensor.dtype.name for tensor in tensors))
+
 
 class Compiled:
     """A graph function of nested inputs, traced once per structure, dtype and non-batch shape.
@@ -62,13 +75,19 @@ class Compiled:
     def __init__(self, function: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]) -> None:
         self._function = function
         self._traces: collections.OrderedDict[Hashable, Trace] = collections.OrderedDict()
-        self._sized: set[Hashable] = set()
-        self._lock = threading.RLock()
+        self._sized: collections.OrderedDict[Hashable, None] = collections.OrderedDict()
+        self.lock = threading.RLock()
 
     @property
     def traces(self) -> int:
         """Number of traces held now."""
         return len(self._traces)
+
+    def clear(self) -> None:
+        """Forget all traces."""
+        with self.lock:
+            self._traces.clear()
+            self._sized.clear()
 
     @property
     def latest_info(self) -> Any:
@@ -85,7 +104,7 @@ class Compiled:
             size: Number of samples, for models that cannot be traced with an open batch axis.
         """
         kinds = tuple((e.dtype.name, len(e.shape)) for e in extras)
-        with self._lock:
+        with self.lock:
             if (key, form, kinds) in self._sized:
                 form = form.of_size(size)
             identity: Any = (key, form, kinds)
@@ -104,10 +123,11 @@ class Compiled:
                 raise
             sized = form.of_size(size)
             self._traces[(key, sized, kinds)] = Trace(self._function, key, sized, extras)
-            self._sized.add((key, form, kinds))
+            self._sized[(key, form, kinds)] = None
             form = sized
-        while len(self._traces) > LIMIT:
-            self._traces.popitem(last=False)
+        for kept in (self._traces, self._sized):
+            while len(kept) > LIMIT:
+                kept.popitem(last=False)
         return key, form, kinds
 
 
@@ -121,7 +141,7 @@ class Trace:
         extra_specs = [tf.TensorSpec([None] * len(e.shape), e.dtype) for e in extras]
 
         def flat_function(*tensors: Any) -> Any:
-            packed = keras.tree.pack_sequence_as(form.structure, tensors[: len(specs)])
+            packed = form.packed(tensors[: len(specs)])
             outputs, self.info = function(key, packed, tensors[len(specs) :])
             return outputs
 
@@ -130,12 +150,28 @@ class Trace:
         ).get_concrete_function()
 
     def __call__(self, *tensors: Any) -> dict[str, Any]:
-        """Run on the flat input tensors, followed by the extras."""
-        if self._is_new:
-            self._is_new = False
-            with unoptimized():
-                return self._concrete(*tensors)
-        return self._concrete(*tensors)
+        """Run on the flat input tensors, followed by the extras.
+
+        Raises:
+            InputError: Values that an op of the model refuses, such as ids beyond an embedding.
+            TargetError: A target whose size, known only now, does not fit.
+        """
+        try:
+            if self._is_new:
+                self._is_new = False
+                with unoptimized():
+                    return self._concrete(*tensors)
+            return self._concrete(*tensors)
+        except tf.errors.InvalidArgumentError as error:
+            ours = str(error).split(TOLD)[1:2]
+            if ours:
+                raise TargetError(ours[0]) from None
+            told = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
+            raise InputError(
+                "`inputs` must hold values that the model can compute with. Received: values on "
+                f"which it failed: {told[0]}. Look for ids that an embedding does not have, and "
+                "for lengths that differ; `model(inputs)` fails likewise."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -145,32 +181,57 @@ def unoptimized() -> Iterator[None]:
     Optimizing takes longer than running once; a function that runs a second time is optimized
     then. The setting is put back as it was when the last thread leaves.
     """
-    _switch_optimizer(1)
+    token = object()
     try:
+        with _lock:
+            if not _unoptimized:
+                options = tf.config.optimizer.get_experimental_options()
+                _before["off"] = options.get("disable_meta_optimizer", False)
+            _unoptimized.add(token)
+            _switch_optimizer()
         yield
     finally:
-        _switch_optimizer(-1)
+        with _lock:
+            _unoptimized.discard(token)
+            _switch_optimizer()
 
 
-_unoptimized = {"threads": 0, "before": False}
+_unoptimized: set[object] = set()
+_before = {"off": False}
 
 
-def _switch_optimizer(step: int) -> None:
-    options = tf.config.optimizer
-    with _lock:
-        if not _unoptimized["threads"]:
-            before = options.get_experimental_options().get("disable_meta_optimizer", False)
-            _unoptimized["before"] = before
-        _unoptimized["threads"] += step
-        off = _unoptimized["threads"] > 0 or _unoptimized["before"]
-        options.set_experimental_options({"disable_meta_optimizer": off})
+def _switch_optimizer() -> None:
+    off = bool(_unoptimized) or _before["off"]
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": off})
 
 
-def is_dense_number(value: Any) -> bool:
-    """Whether a TensorFlow value is a plain tensor of real numbers."""
+def is_dense(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of real numbers, or of text."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):
         return False
-    return value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool
+    kind = value.dtype
+    return kind.is_floating or kind.is_integer or kind.is_bool or kind == tf.string
+
+
+def is_text(value: Any) -> bool:
+    """Whether a TensorFlow value is a plain tensor of text."""
+    return isinstance(value, tf.Tensor) and value.dtype == tf.string
+
+
+def static_shape(tensor: Any) -> tuple[int | None, ...] | None:
+    """What the graph knows of a tensor's shape; None where not even the rank."""
+    return None if tensor.shape.rank is None else tuple(tensor.shape)
+
+
+def shaped(tensor: Any, shape: Sequence[int | None]) -> Any:
+    """A graph tensor that is of that shape, or fails when the graph is run."""
+    return tf.ensure_shape(tensor, shape)
+
+
+def cast(tensor: Any, dtype: str) -> Any:
+    """A tensor of that dtype, in the open graph; "" leaves it as it is."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tensor if not dtype or tensor.dtype.name == dtype else tf.cast(tensor, dtype)
 
 
 def as_tensor(array: Any, dtype: str) -> Any:
@@ -178,6 +239,12 @@ def as_tensor(array: Any, dtype: str) -> Any:
     if tf.is_tensor(array):
         return array if array.dtype.name == dtype else tf.cast(array, dtype)
     return tf.convert_to_tensor(np.asarray(array, dtype=_numpy_dtype(dtype)), dtype=dtype)
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """The values of an eager tensor; text as an array of `str`."""
+    array = tensor.numpy()
+    return np.char.decode(array.astype("S"), "utf-8", "replace") if is_text(tensor) else array
 
 
 def _numpy_dtype(dtype: str) -> Any:
@@ -194,45 +261,100 @@ def spec_of(array: np.ndarray) -> Any:
     return tf.TensorSpec([None] * array.ndim, array.dtype)
 
 
-_FUNCTION = type(tf.function(lambda: None))
+Mark = Callable[[], Callable[[], None]]
 _inlining = threading.local()
-_original_call: Any = None
-_users = 0
 
 
 @contextlib.contextmanager
-def inlined_functions() -> Iterator[None]:
-    """Within this context a `tf.function` called by a layer is traced into the open graph.
+def inlined_functions(scope: Any, mark: Mark, required: bool = False) -> Iterator[None]:
+    """Within this context a `tf.function` called in this thread is traced into the open graph.
 
-    A rule has to see the ReLU inside; what the function itself has cached is neither used nor
-    added to. Functions compiled by XLA stay as they are.
+    What the function itself has cached is neither used nor added to: a trace made here, where
+    nothing may change, would serve the user's training later. As across the border of a real
+    `tf.function`, arrays become tensors and masks stay behind.
+
+    A function whose Python cannot run as it is, because it branches on tensors, becomes a new
+    function inside the graph.
+
+    Args:
+        scope: The open `keras.StatelessScope`.
+        mark: Remembers what a failed attempt would leave behind; calling its result undoes that.
+        required: Raise for a function that cannot be opened: a rule has to see the ReLU inside.
     """
-    global _users, _original_call
-    with _lock:
-        _users += 1
-        if _users == 1:
-            _original_call = _FUNCTION.__call__
-            _FUNCTION.__call__ = _inline
-    outer = getattr(_inlining, "on", False)
-    _inlining.on = True
-    try:
-        yield
-    finally:
-        _inlining.on = outer
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                _FUNCTION.__call__ = _original_call
+    outer = getattr(_inlining, "settings", None)
+    with _function_calls.on():
+        try:
+            _inlining.settings = (scope, mark, required)
+            yield
+        finally:
+            _inlining.settings = outer
 
 
-def _inline(self: Any, *args: Any, **kwargs: Any) -> Any:
-    if not getattr(_inlining, "on", False) or getattr(self, "_jit_compile", None):
-        return _original_call(self, *args, **kwargs)
-    try:
-        return self.python_function(*args, **kwargs)
-    except tf.errors.OperatorNotAllowedInGraphError as error:
+def _inlining_call(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        settings = getattr(_inlining, "settings", None)
+        if settings is None or tf.executing_eagerly():
+            return original(self, *args, **kwargs)
+        scope, mark, required = settings
+        given, named = _signed(self, args), keras.tree.map_structure(_crossing, kwargs)
+        undo, state = mark(), dict(scope.state_mapping)
+        try:
+            outputs = self.python_function(*given, **named)
+        except KerasvizError:
+            raise
+        except Exception as error:
+            if required:
+                _refuse_closed(self, error)
+                raise
+            undo()
+            scope.state_mapping = state
+            outputs = original(_copy(self, state), *given, **named)
+        return keras.tree.map_structure(_returned, outputs)
+
+    return call
+
+
+def _signed(function: Any, args: Sequence[Any]) -> list[Any]:
+    """The arguments as they arrive inside, by the function's signature where it has one."""
+    specs = [*(function.input_signature or ()), *[None] * len(args)]
+    return [
+        keras.tree.map_structure(_crossing, arg)
+        if tf.is_tensor(arg) or not isinstance(spec, tf.TensorSpec)
+        else tf.convert_to_tensor(arg, spec.dtype)
+        for arg, spec in zip(args, specs, strict=False)
+    ]
+
+
+def _crossing(value: Any) -> Any:
+    """A value as it arrives on the other side of a function's border."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return tf.convert_to_tensor(value)
+    return tf.identity(value) if hasattr(value, "_keras_mask") else value
+
+
+def _returned(value: Any) -> Any:
+    return tf.convert_to_tensor(value) if isinstance(value, (int, float)) else _crossing(value)
+
+
+def _copy(function: Any, state: dict[int, Any]) -> Any:
+    """A new function of the same Python, whose updates of variables stay inside."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with keras.StatelessScope() as inner:
+            inner.state_mapping.update(state)
+            return function.python_function(*args, **kwargs)
+
+    return tf.function(run)
+
+
+def _refuse_closed(function: Any, error: Exception) -> None:
+    if isinstance(error, TypeError):
         raise RewriteError(
             "Expected a `tf.function` whose Python runs as it is. Received: "
-            f"'{getattr(self, '__name__', self)}', which branches on tensors, so that no rule can "
-            "reach the ReLU inside. Use `kv.Saliency`, or `tf.cond`/`tf.where` in its place."
+            f"'{getattr(function, '__name__', function)}', which branches on tensors, so that no "
+            "rule can reach the ReLU inside. Use `kv.Saliency`, or `tf.cond`/`tf.where` in its "
+            "place."
         ) from error
+
+
+_function_calls = Patch(type(tf.function(lambda: None)), "__call__", _inlining_call)

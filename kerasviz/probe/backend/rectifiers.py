@@ -1,28 +1,29 @@
 """Every ReLU on the way from a score to an input, found in the traced graph and given another rule.
 
-The gradient of an op is overridden through the `_gradient_op_type` attribute that `tf.gradients`
-reads; the attribute is taken off again afterwards. What a rule is asked for is counted while
-TensorFlow builds the gradient, so coverage is observed, not assumed.
+While TensorFlow builds the gradient, what follows a rectifier reads from a gate behind it, whose
+own gradient is the rule's and leads to the rectifier's input; the graph is put back afterwards.
+What a rule is asked for is counted meanwhile, so coverage is observed, not assumed.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from kerasviz.errors import RewriteError
-from kerasviz.probe.backend import graph
+from kerasviz.probe.backend import curves, graph, pointwise
 
 Rule = Literal["guided", "deconvolution", "redirected"]
 
-NATIVE = {"Relu", "Relu6", "LeakyRelu"}
 FUNCTION_ATTRIBUTES = ("f", "body", "then_branch", "else_branch", "branches")
-SMOOTH = ("Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Erf", "Softsign")
+SMOOTH = ("Elu", "Selu", "Celu", "Sigmoid", "Tanh", "Softplus", "Erf", "Softsign")
 LINEAR = {
     "AddV2",
     "Add",
@@ -55,11 +56,15 @@ LINEAR = {
     "BroadcastTo",
 }
 PRODUCTS = {"MatMul", "BatchMatMulV2", "Mul", "RealDiv"}
-HARD = ("Relu", "Relu6", "Maximum", "Select", "MaskedProduct")
-COMPARISONS = {">": ("Greater", "GreaterEqual"), "<": ("Less", "LessEqual")}
-ABOVE, BELOW = (">", "<"), ("<", ">")
+GATES = ("HardSigmoid", "HardTanh")
 PIECEWISE = ("Maximum", "Minimum", "SelectV2", "Select", "Abs", "Sign", "ClipByValue")
-_found = threading.local()
+NATIVE: dict[str, Callable[[Any], curves.Shape]] = {
+    "Relu": lambda op: curves.RELU,
+    "Relu6": lambda op: curves.RELU6,
+    "LeakyRelu": lambda op: curves.Shape(below=op.get_attr("alpha")),
+}
+DECIDED_BY_WEIGHTS = "decided by weights"
+_rewritten = threading.local()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +92,30 @@ class Coverage:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rectifier:
-    """An op that acts as a ReLU: how it is spelled, and where its input is."""
+    """A piece of the graph that acts as a ReLU, and its shape on paper."""
 
-    op: Any
-    spelling: str
-    operand: int = 0
-    part_of_another: bool = False
+    piece: pointwise.Piece
+    shape: curves.Shape
+
+    @property
+    def name(self) -> str:
+        """The name of its last op, which begins with the layer's."""
+        return self.piece.output.op.name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Found:
+    """The activations of a graph that are made of straight pieces.
+
+    Attributes:
+        rectifiers: All rectifiers, in the order of computation.
+        inner: For those that are a part of another activation, by name, the `id`s of its ops.
+        others: Activations that are no rectifiers but are made of some, as pairs (name, piece).
+    """
+
+    rectifiers: Sequence[Rectifier]
+    inner: Mapping[str, set[int]]
+    others: Sequence[tuple[str, pointwise.Piece]]
 
 
 def gradients(
@@ -105,27 +128,28 @@ def gradients(
             have been on the way.
     """
     between = graph.ops_between([y], xs)
-    found = find(between)
-    with _overridden(found, rule) as asked:
-        result = graph.gradients(y, xs, seed, scale)
-    counted = [rectifier for rectifier in found if not rectifier.part_of_another]
-    missed = [rectifier.op.name for rectifier in counted if rectifier.op.name not in asked]
+    _refuse_hidden(between)
+    found = find(between, xs)
+    below = graph.Below(xs)
+    with _gated(found, rule) as (gates, asked):
+        behind = [gates.get(id(tensor), tensor) for tensor in (y, *xs)]
+        result = graph.gradients(behind[0], behind[1:], seed, scale)
+    counted = [r for r in found.rectifiers if r.name not in found.inner or r.name in asked]
+    missed = [r.name for r in counted if r.name not in asked]
     if missed:
         raise RewriteError(
             f"Expected the {rule} rule to reach all {len(counted)} ReLU. Received: no gradient "
             f"through {len(missed)} of them ({', '.join(missed[:3])}), as inside "
             "`tf.custom_gradient` or rematerialization. Use `kv.Saliency`, which needs no rule."
         )
-    reached = sum(rectifier.op.name in asked for rectifier in counted)
-    ruled = {rectifier.op.name for rectifier in found}
-    others = [op for op in between if op.name not in ruled]
-    linear = _is_linear(others, xs)
-    return result, Coverage(reached, len(counted), _left_alone(others), linear)
+    inside = {id(op) for r in found.rectifiers for op in r.piece.region}
+    rest = [op for op in between if id(op) not in inside]
+    linear = not found.others and _is_linear(rest, below)
+    return result, Coverage(len(asked), len(counted), _left_alone(rest, found), linear)
 
 
-def _is_linear(operations: Sequence[Any], xs: Sequence[Any]) -> bool:
-    """Whether all these ops are known to be linear in what comes from `xs`."""
-    below = graph.Below(xs)
+def _is_linear(operations: Sequence[Any], below: graph.Below) -> bool:
+    """Whether all these ops are known to be linear in what lies `below`."""
     return all(
         op.type in LINEAR
         or (op.type in PRODUCTS and sum(tensor in below for tensor in op.inputs) == 1)
@@ -133,185 +157,151 @@ def _is_linear(operations: Sequence[Any], xs: Sequence[Any]) -> bool:
     )
 
 
-def _left_alone(others: Sequence[Any]) -> tuple[tuple[str, int], ...]:
+def _left_alone(operations: Sequence[Any], found: Found) -> tuple[tuple[str, int], ...]:
     """Nonlinearities that are no rectifiers, or none that is recognized."""
-    kinds = [op.type for op in others]
-    return tuple((k, kinds.count(k)) for k in SMOOTH + PIECEWISE if k in kinds)
+    pieced = {id(op) for _, piece in found.others for op in piece.region}
+    kinds = collections.Counter(op.type for op in operations if id(op) not in pieced)
+    kinds.update(name for name, _ in found.others)
+    return tuple((k, kinds[k]) for k in SMOOTH + GATES + PIECEWISE if kinds[k])
 
 
-def find(between: Sequence[Any]) -> list[Rectifier]:
-    """All rectifiers among these ops, however they are spelled.
+def find(between: Sequence[Any], xs: Sequence[Any] = ()) -> Found:
+    """All rectifiers among these ops of one graph, however they are spelled.
+
+    Args:
+        between: The ops, in the order of computation.
+        xs: Tensors before which nothing is looked at.
 
     Raises:
-        RewriteError: One lies inside a function or loop, where its gradient cannot be replaced.
+        RewriteError: The model's weights decide whether something is a rectifier.
     """
-    _refuse_hidden([op for op in between if _function_names(op)])
-    sums = [s for s in (_two_sided(op) for op in between) if s is not None]
-    inside = {op.name for s in sums for op in s[1]}
-    found = [s[0] for s in sums]
-    for op in between:
-        rectifier = _recognise(op) or _cap(op)
-        if rectifier is not None:
-            part = rectifier.part_of_another or op.name in inside or _floors_a_rectifier(op)
-            found.append(dataclasses.replace(rectifier, part_of_another=part))
-    return found
+    if not between:
+        return Found([], {}, [])
+    search = _Search(pointwise.Pieces(between[0].graph, xs))
+    allowed = {id(op) for op in between}
+    for op in between[0].graph.get_operations():
+        if op.outputs and search.pieces.dominators(op.outputs[0]):
+            search.visit(op, id(op) in allowed)
+    return Found(list(search.found.values()), search.inner, search.others)
 
 
-def _cap(op: Any) -> Rectifier | None:
-    """min(relu(x), m), or the inner half of max(min(x, m), 0)."""
-    if op.type != "Minimum":
-        return None
-    for index, other in ((0, 1), (1, 0)):
-        if _is_constant(op.inputs[other]):
-            below = _is_rectifier(_skip_identity(op.inputs[index]).op)
-            above = any(_floored(user) is op for user in op.outputs[0].consumers())
-            return Rectifier(op, "Cap", index, True) if below or above else None
-    return None
+class _Search:
+    """Looks from each end of an element-wise piece that bends back to where it could begin."""
 
+    def __init__(self, pieces: pointwise.Pieces) -> None:
+        self.pieces = pieces
+        self.found: dict[int, Rectifier] = {}
+        self.inner: dict[str, set[int]] = {}
+        self.others: list[tuple[str, pointwise.Piece]] = []
+        self._bent: set[int] = set()
+        self._unexplained: set[int] = set()
+        self._verdicts: dict[Hashable, Any] = {}
 
-def _floored(op: Any) -> Any | None:
-    """The op whose result a max(…, 0) takes."""
-    rectifier = _maximum(op) if op.type == "Maximum" else None
-    if rectifier is None or rectifier.spelling != "Maximum":
-        return None
-    return _skip_identity(op.inputs[rectifier.operand]).op
+    def visit(self, op: Any, may_end: bool) -> None:
+        """Take the next op; an activation may end there if it is on the way to the score."""
+        output, unknown = op.outputs[0], self.pieces.unknown(op)
+        bends = pointwise.bends(op)
+        for marked in (self._bent, self._unexplained):
+            if bends or any(id(t) in marked for t in unknown):
+                marked.add(id(output))
+        joins = len(unknown) > 1 and id(output) in self._bent
+        if may_end and (joins or id(output) in self._unexplained) and self._explains(op, output):
+            self._unexplained.discard(id(output))
 
+    def _explains(self, op: Any, output: Any) -> bool:
+        """Whether an activation ends here; it is noted."""
+        if op.type in NATIVE:
+            return self._note_native(op, output)
+        return any(self._is_other(p) for p in self._pieces_to(output)) or any(
+            self._is_rectifier(p) for p in self._pieces_to(output)
+        )
 
-def _floors_a_rectifier(op: Any) -> bool:
-    """Whether op is the max(…, 0) of a clip that follows a rectifier, which is counted already."""
-    below = _floored(op)
-    while below is not None and below.type == "Minimum":
-        inner = [_skip_identity(t).op for t in below.inputs if not _is_constant(t)]
-        below = inner[0] if inner else None
-        if below is not None and _is_rectifier(below):
+    def _note_native(self, op: Any, output: Any) -> bool:
+        if op.type == "Relu6" and any(self._is_other(p) for p in self._pieces_to(output)):
             return True
-    return below is not None and _is_rectifier(below)
-
-
-def _recognise(op: Any) -> Rectifier | None:
-    if op.type in NATIVE:
-        return Rectifier(op, op.type)
-    if op.type == "Maximum":
-        return _maximum(op)
-    if op.type in ("SelectV2", "Select"):
-        return _select(op)
-    if op.type == "Mul":
-        return _masked_product(op)
-    return None
-
-
-def _maximum(op: Any) -> Rectifier | None:
-    """max(x, 0) and max(x, αx)."""
-    for index, other in ((0, 1), (1, 0)):
-        x, floor = op.inputs[index], op.inputs[other]
-        if _is_zero(floor) and not _is_constant(x):
-            return Rectifier(op, "Maximum", index)
-        if floor.op.type == "Mul" and any(_same(part, x) for part in floor.op.inputs):
-            return Rectifier(op, "LeakyMaximum", index)
-    return None
-
-
-def _select(op: Any) -> Rectifier | None:
-    """where(x > t, x, 0), where(x < t, 0, x), and the same with αx in the place of 0."""
-    condition, upper, lower = op.inputs
-    if _tells(condition, upper, ABOVE) and _is_zero(lower):
-        return Rectifier(op, "Select", 1)
-    if _tells(condition, lower, BELOW) and _is_zero(upper):
-        return Rectifier(op, "Select", 2)
-    if _tells(condition, upper, ABOVE) and _is_multiple(lower, upper):
-        return Rectifier(op, "LeakySelect", 1)
-    if _tells(condition, lower, BELOW) and _is_multiple(upper, lower):
-        return Rectifier(op, "LeakySelect", 2)
-    return None
-
-
-def _tells(condition: Any, x: Any, side: tuple[str, str]) -> bool:
-    """Whether a condition says that x lies above (or below) a threshold."""
-    plain, swapped = (COMPARISONS[which] for which in (side[0], side[1]))
-    test = _skip_identity(condition).op
-    return (test.type in plain and _same(test.inputs[0], x)) or (
-        test.type in swapped and _same(test.inputs[1], x)
-    )
-
-
-def _is_multiple(tensor: Any, x: Any) -> bool:
-    op = _skip_identity(tensor).op
-    return op.type == "Mul" and any(_same(part, x) for part in op.inputs)
-
-
-def _masked_product(op: Any) -> Rectifier | None:
-    """x · cast(x > t)."""
-    for index, other in ((0, 1), (1, 0)):
-        x, mask = op.inputs[index], op.inputs[other].op
-        if mask.type == "Cast" and _tells(mask.inputs[0], x, ABOVE):
-            return Rectifier(op, "MaskedProduct", index)
-    return None
-
-
-def _two_sided(op: Any) -> tuple[Rectifier, list[Any]] | None:
-    """relu(x) − α·relu(−x), as PReLU and `ReLU(negative_slope, max_value)` spell a leaky ReLU."""
-    if op.type not in ("AddV2", "Sub"):
-        return None
-    for operand in (0, 1):
-        upper = _rectifier_below(op.inputs[operand])
-        lower = _negated_half(op.inputs[1 - operand])
-        if upper is not None and lower is not None and _same(_operand(upper), lower[1]):
-            return Rectifier(op, "TwoSided", operand), [upper, lower[0]]
-    return None
-
-
-def _rectifier_below(tensor: Any) -> Any | None:
-    op = _skip_identity(tensor).op
-    while op.type in ("Minimum", "Maximum", "ClipByValue") and not _is_rectifier(op):
-        op = _skip_identity(op.inputs[0]).op
-    if op.type == "Maximum" and _skip_identity(op.inputs[0]).op.type in ("Minimum", *NATIVE):
-        return _rectifier_below(op.inputs[0])
-    return op if _is_rectifier(op) else None
-
-
-def _is_rectifier(op: Any) -> bool:
-    return _recognise(op) is not None
-
-
-def _operand(op: Any) -> Any:
-    rectifier = _recognise(op)
-    return op.inputs[rectifier.operand if rectifier else 0]
-
-
-def _negated_half(tensor: Any) -> tuple[Any, Any] | None:
-    """(relu op, x) when the tensor is ±α·relu(−x) or α·relu(t − x)."""
-    op = _skip_identity(tensor).op
-    if op.type == "Mul":
-        return next((half for t in op.inputs if (half := _negated_half(t))), None)
-    if op.type == "Neg":
-        return _negated_half(op.inputs[0])
-    if op.type != "Relu":
-        return None
-    source = _skip_identity(op.inputs[0]).op
-    if source.type in ("AddV2", "Sub"):
-        source = next((t.op for t in source.inputs if t.op.type == "Neg"), source)
-    return (op, source.inputs[0]) if source.type == "Neg" else None
-
-
-def _skip_identity(tensor: Any) -> Any:
-    while tensor.op.type == "Identity":
-        tensor = tensor.op.inputs[0]
-    return tensor
-
-
-def _same(a: Any, b: Any) -> bool:
-    return _skip_identity(a) is _skip_identity(b)
-
-
-def _is_constant(tensor: Any) -> bool:
-    return tf.get_static_value(tensor) is not None
-
-
-def _is_zero(tensor: Any) -> bool:
-    if _skip_identity(tensor).op.type == "ZerosLike":
+        piece = self.pieces.piece(output, op.inputs[0])
+        self.found[id(output)] = Rectifier(piece, NATIVE[op.type](op))
         return True
-    value = tf.get_static_value(tensor)
-    return value is not None and not value.any()
+
+    def _pieces_to(self, output: Any) -> Iterator[pointwise.Piece]:
+        """The likely first: from where a rectifier on the way begins; not from amid a bend."""
+        dominators = self.pieces.dominators(output)
+        earlier = [self.found[id(t)].piece.source for t in dominators if id(t) in self.found]
+        first = {id(t) for t in earlier}
+        bent = self._unexplained
+        for tensor in sorted(dominators, key=lambda t: (id(t) not in first, id(t) in bent)):
+            if tensor.dtype.is_floating and output.shape.is_compatible_with(tensor.shape):
+                yield self.pieces.piece(output, tensor)
+
+    def _is_rectifier(self, piece: pointwise.Piece) -> bool:
+        shape = self._verdict(piece, _shape)
+        inner = self._inside(piece)
+        if shape == DECIDED_BY_WEIGHTS and not inner:
+            raise RewriteError(
+                "Expected a model in which it is certain what is a ReLU. Received: "
+                f"'{piece.output.op.name}', which is one or not as its weights decide. "
+                "Use `kv.Saliency`, which needs no rule."
+            )
+        if not isinstance(shape, curves.Shape) or (inner and not _is_leak(shape)):
+            return False
+        self._take_in(inner, piece)
+        self.found[id(piece.output)] = Rectifier(piece, shape)
+        return True
+
+    def _is_other(self, piece: pointwise.Piece) -> bool:
+        """Whether the piece is a hard sigmoid or tanh, or a smooth curve made of straight parts."""
+        name, inner = self._verdict(piece, _gate), self._inside(piece)
+        if name is None and inner and self._verdict(piece, _is_curve):
+            name = "Celu" if any(op.type == "Expm1" for op in piece.region) else "Softplus"
+        if name is None:
+            return False
+        self._take_in(inner, piece)
+        self.others.append((name, piece))
+        return True
+
+    def _inside(self, piece: pointwise.Piece) -> list[Rectifier]:
+        outputs = [id(op.outputs[0]) for op in piece.region[:-1]]
+        return [self.found[key] for key in outputs if key in self.found]
+
+    def _take_in(self, inner: Sequence[Rectifier], piece: pointwise.Piece) -> None:
+        for rectifier in inner:
+            users = self.inner.setdefault(rectifier.name, set())
+            users.update(id(op) for op in piece.region)
+
+    def _verdict(self, piece: pointwise.Piece, judge: Any) -> Any:
+        """What `judge` says about the piece; asked once for all pieces that compute the same."""
+        key = (judge, piece.signature)
+        if key not in self._verdicts:
+            self._verdicts[key] = judge(piece)
+        return self._verdicts[key]
+
+
+def _shape(piece: pointwise.Piece) -> curves.Shape | str | None:
+    if not piece.has_weights:
+        return curves.rectifier(piece.function())
+    drawn = [curves.rectifier(piece.function(w), steepest=4.0) for w in pointwise.SOME_WEIGHTS]
+    shape = curves.whatever_the_weights(drawn)
+    if shape is None and curves.rectifier(piece.function(0.0)) is not None:
+        return DECIDED_BY_WEIGHTS
+    return shape
+
+
+def _gate(piece: pointwise.Piece) -> str | None:
+    lowest = curves.gate(piece.function(pointwise.SOME_WEIGHTS[0]))
+    if lowest is None:
+        return None
+    return "HardTanh" if lowest < -curves.TOLERANCE else "HardSigmoid"
+
+
+def _is_curve(piece: pointwise.Piece) -> bool:
+    return curves.is_curve(piece.function(pointwise.SOME_WEIGHTS[0]))
+
+
+def _is_leak(shape: curves.Shape) -> bool:
+    """Whether the shape is a ReLU's or a leaky one's, rather than that of a ReLU beside a skip."""
+    if shape.below is None:
+        return True
+    return not np.any(shape.below) or bool(np.allclose(shape.above, 1) and np.all(shape.below >= 0))
 
 
 def _function_names(op: Any) -> list[str]:
@@ -323,14 +313,8 @@ def _function_names(op: Any) -> list[str]:
     return names
 
 
-def _refuse_hidden(callers: Sequence[Any]) -> None:
-    if not callers:
-        return
-    library = {
-        f.signature.name: f
-        for f in tf.compat.v1.get_default_graph().as_graph_def().library.function
-    }
-    hidden = [op.name for op in callers if any(_holds(n, library) for n in _function_names(op))]
+def _refuse_hidden(between: Sequence[Any]) -> None:
+    hidden = [op.name for op in between if any(map(_holds, _bodies(op)))]
     if hidden:
         raise RewriteError(
             "Expected every ReLU in the open graph. Received: ReLU inside the function or loop "
@@ -339,120 +323,147 @@ def _refuse_hidden(callers: Sequence[Any]) -> None:
         )
 
 
-def _holds(name: str, library: dict[str, Any], seen: frozenset[str] = frozenset()) -> bool:
-    if name not in library or name in seen:
-        return False
-    for node in library[name].node_def:
-        may_rectify = node.op == "Maximum" and tf.as_dtype(node.attr["T"].type).is_floating
-        if node.op in NATIVE or may_rectify:
-            return True
-        called = [node.attr[a].func.name for a in FUNCTION_ATTRIBUTES if a in node.attr]
-        if any(_holds(n, library, seen | {name}) for n in called):
-            return True
-    return False
+def _bodies(op: Any) -> list[Any]:
+    """The graphs of the functions that an op calls."""
+    functions = [op.graph._get_function(name) for name in _function_names(op)]
+    return [function.graph for function in functions if function is not None]
+
+
+def _holds(body: Any) -> bool:
+    """Whether a function has a rectifier, or a maximum with a value that it is handed."""
+    operations = body.get_operations()
+    found = find(operations)
+    if any(rectifier.name not in found.inner for rectifier in found.rectifiers):
+        return True
+    return any(
+        _takes_a_maximum_of_what_it_is_handed(op) or any(map(_holds, _bodies(op)))
+        for op in operations
+    )
+
+
+def _takes_a_maximum_of_what_it_is_handed(op: Any) -> bool:
+    return (
+        op.type == "Maximum"
+        and op.outputs[0].dtype.is_floating
+        and any(tensor.op.type == "Placeholder" for tensor in op.inputs)
+    )
 
 
 @contextlib.contextmanager
-def _overridden(found: Sequence[Rectifier], rule: Rule) -> Iterator[dict[str, Rectifier]]:
-    asked: dict[str, Rectifier] = {}
-    outer = getattr(_found, "state", None)
-    _found.state = ({r.op.name: r for r in found}, asked)
-    value = tf.compat.v1.AttrValue(s=f"Kerasviz_{rule}".encode())
+def _gated(found: Found, rule: Rule) -> Iterator[tuple[dict[int, Any], set[str]]]:
+    """Within this context all that follows a rectifier reads from a gate that knows the rule.
+
+    The gates are given by the `id` of what they stand for; the names of the rectifiers for whose
+    gates a gradient was asked are added to the set.
+    """
+    gates: dict[int, Any] = {}
+    asked: set[str] = set()
+    outer = getattr(_rewritten, "state", None)
+    behind: dict[str, Rectifier] = {}
+    _rewritten.state = (behind, asked)
     try:
-        for rectifier in found:
-            rectifier.op._set_attr("_gradient_op_type", value)
-        yield asked
+        for rectifier in found.rectifiers:
+            gate = _gate_behind(rectifier, found.inner.get(rectifier.name, set()), gates, rule)
+            behind[gate.op.name] = rectifier
+        yield gates, asked
     finally:
-        for rectifier in found:
-            rectifier.op._clear_attr("_gradient_op_type")
-        _found.state = outer
+        for rectifier in found.rectifiers:
+            output = rectifier.piece.output
+            if id(output) in gates:
+                _reroute(gates[id(output)], output)
+                gates[id(output)].op._clear_attr("_gradient_op_type")
+        _rewritten.state = outer
 
 
-def _asked(op: Any) -> Rectifier:
-    known, asked = _found.state
-    asked[op.name] = known[op.name]
-    return known[op.name]
+def _gate_behind(rectifier: Rectifier, private: set[int], gates: dict[int, Any], rule: Rule) -> Any:
+    output, source = rectifier.piece.output, rectifier.piece.source
+    readers = [op for op in output.consumers() if id(op) not in private]
+    gate = tf.raw_ops.IdentityN(input=[output, gates.get(id(source), source)])[0]
+    value = tf.compat.v1.AttrValue(s=f"Kerasviz_{rule}".encode())
+    gate.op._set_attr("_gradient_op_type", value)
+    gates[id(output)] = gate
+    _reroute(output, gate, readers)
+    return gate
+
+
+def _reroute(before: Any, after: Any, readers: Sequence[Any] | None = None) -> None:
+    """Let ops that read one tensor read another of the same value."""
+    for op in before.consumers() if readers is None else readers:
+        for index, tensor in enumerate(op.inputs):
+            if tensor is before:
+                op._update_input(index, after)
+
+
+def _asked(gate: Any) -> Rectifier:
+    behind, asked = _rewritten.state
+    rectifier = behind[gate.name]
+    asked.add(rectifier.name)
+    return rectifier
 
 
 @tf.RegisterGradient("Kerasviz_guided")
-def _guided(op: Any, upstream: Any) -> list[Any]:
-    """The op's own derivative, applied to what is positive in the signal from above."""
-    rectifier = _asked(op)
-    upstream = upstream if rectifier.part_of_another else tf.nn.relu(upstream)
-    return _spread(rectifier, _DERIVATIVES[rectifier.spelling](rectifier, upstream))
+def _guided(gate: Any, upstream: Any, _: Any) -> list[Any]:
+    """The rectifier's own derivative, applied to what is positive in the signal from above."""
+    rectifier = _asked(gate)
+    gradient = _times_derivative(rectifier, tf.nn.relu(upstream))
+    return [None, tf.cast(gradient, rectifier.piece.source.dtype)]
 
 
 @tf.RegisterGradient("Kerasviz_deconvolution")
-def _deconvolution(op: Any, upstream: Any) -> list[Any]:
+def _deconvolution(gate: Any, upstream: Any, _: Any) -> list[Any]:
     """The rectifier itself, applied to the signal from above; a leaky one leaks."""
-    rectifier = _asked(op)
-    if rectifier.spelling == "LeakyRelu":
-        return [tf.nn.leaky_relu(upstream, op.get_attr("alpha"))]
-    if rectifier.spelling == "LeakySelect":
-        pair = [tf.nn.relu(upstream), tf.minimum(upstream, 0)]
-        return [None, *(pair if rectifier.operand == 1 else pair[::-1])]
-    if rectifier.spelling in ("LeakyMaximum", "TwoSided"):
-        return _leaking(rectifier, tf.nn.relu(upstream), tf.minimum(upstream, 0))
-    return _spread(rectifier, tf.nn.relu(upstream))
+    rectifier = _asked(gate)
+    return [None, tf.cast(_leaked(rectifier, upstream), rectifier.piece.source.dtype)]
 
 
 @tf.RegisterGradient("Kerasviz_redirected")
-def _redirected(op: Any, upstream: Any) -> list[Any]:
-    """The op's own derivative; for samples of which it lets nothing through, what would open it."""
-    rectifier = _asked(op)
-    own = _DERIVATIVES[rectifier.spelling](rectifier, upstream)
-    if rectifier.part_of_another or rectifier.spelling not in HARD:
-        return _spread(rectifier, own)
-    x = op.inputs[rectifier.operand]
-    opening = _masked((x > 0) | (upstream > 0), upstream)
-    if rectifier.spelling == "Relu6":
-        opening = _masked((x < 6) | (upstream < 0), opening)
-    axes = tuple(range(1, len(x.shape)))
-    passes = tf.reduce_any(tf.not_equal(own, 0), axis=axes, keepdims=True)
-    return _spread(rectifier, tf.where(passes, own, opening))
+def _redirected(gate: Any, upstream: Any, _: Any) -> list[Any]:
+    """The rectifier's own derivative; for samples of which it lets nothing through, whatever of the
+    signal from above would bring its input back to where it is steep."""
+    rectifier = _asked(gate)
+    shape, x = rectifier.shape, rectifier.piece.source
+    gradient = _times_derivative(rectifier, upstream)
+    if shape.below is not None and not np.any(shape.below):
+        steep = (x > _number(shape.threshold, x.dtype)) | (upstream > 0)
+        steep &= (x < _number(shape.cap, x.dtype)) | (upstream < 0)
+        axes = tuple(range(1, len(x.shape)))
+        passes = tf.reduce_any(tf.not_equal(gradient, 0), axis=axes, keepdims=True)
+        gradient = tf.where(passes | ~steep, gradient, upstream)
+    return [None, tf.cast(gradient, x.dtype)]
 
 
-def _leaking(rectifier: Rectifier, positive: Any, negative: Any) -> list[Any]:
-    """The positive signal to the branch x, the negative one to the branch that scales it."""
-    pair = [positive, -negative if rectifier.op.type == "Sub" else negative]
-    return pair if rectifier.operand == 0 else pair[::-1]
+def _leaked(rectifier: Rectifier, gradient: Any) -> Any:
+    shape, positive = rectifier.shape, tf.nn.relu(gradient)
+    if not np.allclose(shape.above, 1):
+        positive *= _number(shape.above, gradient.dtype)
+    if shape.below is not None and not np.any(shape.below):
+        return positive
+    return positive + tf.minimum(gradient, 0) * tf.cast(_below(rectifier), gradient.dtype)
 
 
-def _spread(rectifier: Rectifier, gradient: Any) -> list[Any]:
-    """Gradients for all inputs of the op: one for its operand, or the pair of a two-sided sum."""
-    if isinstance(gradient, list):
-        return gradient
-    return [
-        gradient if index == rectifier.operand else None
-        for index in range(len(rectifier.op.inputs))
-    ]
+def _times_derivative(rectifier: Rectifier, gradient: Any) -> Any:
+    shape, x, y = rectifier.shape, rectifier.piece.source, rectifier.piece.output
+    if shape.is_of(curves.RELU):
+        return tf.raw_ops.ReluGrad(gradients=gradient, features=y)
+    if shape.is_of(curves.RELU6):
+        return tf.raw_ops.Relu6Grad(gradients=gradient, features=y)
+    if shape.is_leaky_relu:
+        return tf.raw_ops.LeakyReluGrad(gradients=gradient, features=x, alpha=shape.below)
+    above, below = _number(shape.above, x.dtype), _below(rectifier)
+    rising = tf.where(x > _number(shape.threshold, x.dtype), above, below)
+    slope = tf.where(x < _number(shape.cap, x.dtype), rising, tf.zeros_like(rising))
+    return tf.cast(slope, gradient.dtype) * gradient
 
 
-def _masked(mask: Any, gradient: Any) -> Any:
-    return tf.where(mask, gradient, tf.zeros_like(gradient))
+def _below(rectifier: Rectifier) -> Any:
+    """The slope below the threshold; where weights decide it, found from two points there."""
+    shape, x = rectifier.shape, rectifier.piece.source
+    if shape.below is not None:
+        return _number(shape.below, x.dtype)
+    point = tf.zeros_like(x) + _number(np.minimum(shape.threshold, 0.0) - 1.0, x.dtype)
+    return rectifier.piece.replayed(point) - rectifier.piece.replayed(point - 1)
 
 
-def _leaky_maximum(rectifier: Rectifier, gradient: Any) -> list[Any]:
-    x, other = (rectifier.op.inputs[i] for i in (rectifier.operand, 1 - rectifier.operand))
-    pair = [_masked(x >= other, gradient), _masked(x < other, gradient)]
-    return pair if rectifier.operand == 0 else pair[::-1]
-
-
-_DERIVATIVES: dict[str, Callable[[Rectifier, Any], Any]] = {
-    "Relu": lambda r, g: tf.raw_ops.ReluGrad(gradients=g, features=r.op.outputs[0]),
-    "Relu6": lambda r, g: tf.raw_ops.Relu6Grad(gradients=g, features=r.op.outputs[0]),
-    "LeakyRelu": lambda r, g: tf.raw_ops.LeakyReluGrad(
-        gradients=g, features=r.op.inputs[0], alpha=r.op.get_attr("alpha")
-    ),
-    "Maximum": lambda r, g: _masked(r.op.outputs[0] > 0, g),
-    "Cap": lambda r, g: _masked(r.op.inputs[r.operand] <= r.op.inputs[1 - r.operand], g),
-    "Select": lambda r, g: _masked(r.op.inputs[0] == (r.operand == 1), g),
-    "LeakySelect": lambda r, g: [
-        None,
-        _masked(r.op.inputs[0], g),
-        _masked(tf.logical_not(r.op.inputs[0]), g),
-    ],
-    "MaskedProduct": lambda r, g: g * r.op.inputs[1 - r.operand],
-    "LeakyMaximum": _leaky_maximum,
-    "TwoSided": lambda r, g: [g, -g if r.op.type == "Sub" else g],
-}
+def _number(value: Any, dtype: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return tf.constant(np.asarray(value).astype(dtype.as_numpy_dtype))
