@@ -122,14 +122,13 @@ def test_a_layer_that_answers_nan_is_refused() -> None:
         kv.dataset_examples(model, "same", 0, np.ones((3, 4, 6, 2), "float32"), verbose=0)
 
 
-def test_words_have_no_patches() -> None:
+def test_patches_of_words_are_the_words() -> None:
     image = keras.Input((6,), dtype="int32")
     x = keras.layers.Embedding(9, 4, name="embedding")(image)
     x = keras.layers.GlobalAveragePooling1D()(x)
     model = keras.Model(image, keras.layers.Dense(2)(x))
-    found = kv.dataset_examples(
-        model, "embedding", 1, np.arange(18).reshape(3, 6) % 9, num=2, verbose=0
-    )
-    assert found.patches is None
-    with pytest.raises(InputError, match="pictures to draw"):
-        found.plot()
+    words = np.random.default_rng(0).integers(0, 9, (3, 6))
+    found = kv.dataset_examples(model, "embedding", 1, words, num=2, verbose=0)
+    table = model.get_layer("embedding").get_weights()[0][:, 1]
+    for patch, value in zip(found.patches[0, ..., 0], found.values[0], strict=True):
+        assert table[patch].max() == pytest.approx(value, abs=1e-6)
