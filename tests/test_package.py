@@ -20,6 +20,7 @@ BELOW = {
     "samples": {"samples", "errors", "files"},
     "callbacks": {"callbacks", "errors", "files", "plots"},
     "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
+    "features": {"features", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
     "kerasviz/probe/backend/",
