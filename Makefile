@@ -1,6 +1,7 @@
-# One virtual environment, made on first use. PYTHON and VENV can be set from outside.
+# One virtual environment, made on first use. PYTHON, VENV and JOBS (test processes) can be set.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test check format docs bench clean
@@ -9,7 +10,7 @@ demo: $(VENV)/.demo
 	$(BIN)/kerasviz demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -20,7 +20,7 @@ NOTE = """<!-- Written by docs/make_reference.py from the docstrings. Edit those
 <!-- fmt: off -->"""
 FOLDER = Path(__file__).parent / "reference"
 TARGETS = ("Class", "Mask", "Function", "Sum", "to_target", "label_index", "class_name", "Target")
-HIDDEN = ("call", "predict_step")
+HIDDEN = ("call", "predict_step", "make_train_function")
 FIELDS = ("Args", "Call arguments", "Attributes", "Returns", "Yields", "Raises", "Example")
 HEADING = re.compile(rf"^({'|'.join(FIELDS)}|Reference):$", re.MULTILINE)
 ENTRY = re.compile(r"^(?P<names>[\w*`\"' ,.]{1,60}?): (?P<text>.*)$", re.DOTALL)
@@ -34,7 +34,13 @@ def pages() -> dict[str, str]:
         "explanation.md": _page("Explanation", [_class("kv.Explanation", kv.Explanation)]),
         "layers.md": _page("Layers and activations", _layers()),
         "targets.md": _page("Targets", _module("kv.targets", kv.targets, TARGETS)),
+        "activation-maximization.md": _page("Activation maximization", _visualizers()),
+        "objectives.md": _page("Objectives", _module("kv.objectives", kv.objectives)),
+        "images.md": _page("Images", _module("kv.images", kv.images)),
+        "transforms.md": _page("Transforms", _module("kv.transforms", kv.transforms)),
+        "callbacks.md": _page("Callbacks", _module("kv.callbacks", kv.callbacks)),
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
+        "understanding.md": _page("Understanding many at once", _understanding()),
         "report.md": _page("Report", _module("kv.report", kv.report)),
         "samples.md": _page("Samples", _module("kv.samples", kv.samples)),
         "errors.md": _page("Errors", _module("kv.errors", kv.errors)),
@@ -54,6 +60,31 @@ def _explainers() -> list[str]:
         for kind in (kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM)
     ]
     return [*found, "## What all explainers share", _class("Explainer", base)]
+
+
+def _visualizers() -> list[str]:
+    return [
+        _class("kv.ActivationMaximization", kv.ActivationMaximization),
+        _class("kv.Visualization", kv.Visualization),
+    ]
+
+
+def _understanding() -> list[str]:
+    results = {
+        kv.ActivationGrid: "Grid",
+        kv.NeuronGroups: "Groups",
+        kv.semantic_dictionary: "Dictionary",
+        kv.AttributionChannel: "ChannelAttribution",
+        kv.AttributionSpatial: "SpatialAttribution",
+        kv.ActivationAtlas: "Atlas",
+        kv.dataset_examples: "Examples",
+    }
+    parts = []
+    for value, name in results.items():
+        write = _class if inspect.isclass(value) else _function
+        parts.append(write(f"kv.{value.__name__}", value))
+        parts.append(_class(name, getattr(inspect.getmodule(value), name)))
+    return parts
 
 
 def _layers() -> list[str]:

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import errors, plots, report, samples, targets
+    from kerasviz import callbacks, errors, plots, report, samples, targets
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
     from kerasviz.attribution.explanation import Explanation
@@ -17,13 +17,27 @@ if TYPE_CHECKING:
     from kerasviz.attribution.guided_saliency import GuidedSaliency
     from kerasviz.attribution.saliency import Saliency
     from kerasviz.features import images, objectives, transforms
+    from kerasviz.features.activation_atlas import ActivationAtlas
+    from kerasviz.features.activation_grid import ActivationGrid
     from kerasviz.features.activation_maximization import ActivationMaximization
+    from kerasviz.features.attribution_channel import AttributionChannel
+    from kerasviz.features.attribution_spatial import AttributionSpatial
+    from kerasviz.features.dataset_examples import dataset_examples
+    from kerasviz.features.neuron_groups import NeuronGroups
+    from kerasviz.features.semantic_dictionary import semantic_dictionary
     from kerasviz.features.visualization import Visualization
     from kerasviz.probe.activations import Activations, activations, layers
 
 __version__ = "0.1.0"
 
 _MEMBERS = {
+    "ActivationAtlas": "kerasviz.features.activation_atlas",
+    "ActivationGrid": "kerasviz.features.activation_grid",
+    "AttributionChannel": "kerasviz.features.attribution_channel",
+    "AttributionSpatial": "kerasviz.features.attribution_spatial",
+    "NeuronGroups": "kerasviz.features.neuron_groups",
+    "dataset_examples": "kerasviz.features.dataset_examples",
+    "semantic_dictionary": "kerasviz.features.semantic_dictionary",
     "ActivationMaximization": "kerasviz.features.activation_maximization",
     "Activations": "kerasviz.probe.activations",
     "CAM": "kerasviz.attribution.cam",
@@ -37,6 +51,7 @@ _MEMBERS = {
     "layers": "kerasviz.probe.activations",
 }
 _MODULES = {
+    "callbacks": "kerasviz.callbacks",
     "errors": "kerasviz.errors",
     "images": "kerasviz.features.images",
     "objectives": "kerasviz.features.objectives",
@@ -49,15 +64,22 @@ _MODULES = {
 
 __all__ = [
     "CAM",
+    "ActivationAtlas",
+    "ActivationGrid",
     "ActivationMaximization",
     "Activations",
+    "AttributionChannel",
+    "AttributionSpatial",
     "DeconvNet",
     "Explanation",
     "GradCAM",
     "GuidedSaliency",
+    "NeuronGroups",
     "Saliency",
     "Visualization",
     "activations",
+    "callbacks",
+    "dataset_examples",
     "errors",
     "images",
     "layers",
@@ -65,6 +87,7 @@ __all__ = [
     "plots",
     "report",
     "samples",
+    "semantic_dictionary",
     "targets",
     "transforms",
 ]

@@ -18,7 +18,9 @@ BELOW = {
     "probe": {"probe", "errors", "files"},
     "plots": {"plots", "errors", "files"},
     "samples": {"samples", "errors", "files"},
+    "callbacks": {"callbacks", "errors", "files", "plots"},
     "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
+    "features": {"features", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
     "kerasviz/probe/backend/",
@@ -29,20 +31,33 @@ TENSORFLOW_ROOMS = (
 
 def test_public_names_are_pinned() -> None:
     assert sorted(kv.__all__) == [
+        "ActivationAtlas",
+        "ActivationGrid",
+        "ActivationMaximization",
         "Activations",
+        "AttributionChannel",
+        "AttributionSpatial",
         "CAM",
         "DeconvNet",
         "Explanation",
         "GradCAM",
         "GuidedSaliency",
+        "NeuronGroups",
         "Saliency",
+        "Visualization",
         "activations",
+        "callbacks",
+        "dataset_examples",
         "errors",
+        "images",
         "layers",
+        "objectives",
         "plots",
         "report",
         "samples",
+        "semantic_dictionary",
         "targets",
+        "transforms",
     ]
     for name in kv.__all__:
         assert getattr(kv, name) is not None

@@ -14,7 +14,7 @@ from kerasviz.cli.layers import TableFormat
 
 app = typer.Typer(
     name="kerasviz",
-    help="Shows what a Keras model looks at.",
+    help="Shows what a Keras model looks at, and what it looks for.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,7 +71,7 @@ def demo(
     ] = Path("kerasviz-demo"),
     debug: Debug = False,
 ) -> None:
-    """Explain what a pretrained network sees in real photos, offline; print the page's path."""
+    """Explain what a pretrained network sees in photos and looks for, offline; print the page."""
     from kerasviz.cli.demo import run_demo
     from kerasviz.cli.quiet import no_foreign_warnings
 
@@ -150,6 +150,90 @@ def explain(
     )
     with no_foreign_warnings(debug):
         complete = run_explain(options)
+    if not complete:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+@one_line_errors
+def visualize(
+    model: Model,
+    layers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="LAYER[:CHANNEL]",
+            help="A channel of a layer, as block_13/expand:112; without CHANNEL the layer's first "
+            "8. `kerasviz layers` lists the layers.",
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Class index or label to draw; may be repeated."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Gradient steps. Default: the preset's, 512."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=1,
+            help="Height and width. Default: what the model takes; 128 where it takes any size.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed gives the same pictures.")
+    ] = 0,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="All other settings: lucid or keras-vis.")
+    ] = "lucid",
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCALING",
+            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
+            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Class names: one a line, or JSON. Default: ImageNet's for 1000."
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and numbers.")
+    ] = Path("kerasviz-visualize"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Draw pictures that excite channels and classes of a model; print the path of the page.
+
+    The channels of one layer are drawn side by side in one run. Layers that cannot be drawn are
+    named; the exit code is then 1.
+    """
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.visualize import VisualizeOptions, run_visualize
+
+    options = VisualizeOptions(
+        model=model,
+        layers=layers or (),
+        classes=classes or (),
+        steps=steps,
+        size=size,
+        seed=seed,
+        preset=preset,
+        preprocess=preprocess,
+        labels=labels,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        complete = run_visualize(options)
     if not complete:
         raise typer.Exit(SOME_FAILED)
 

@@ -1,16 +1,24 @@
-"""`kerasviz demo`: a real network, real photos, every method, one page."""
+"""`kerasviz demo`: a real network, real photos, every method, a few features, one page."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasviz.cli.outputs import OutputFolder
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
 
+if TYPE_CHECKING:
+    from kerasviz.cli.features import Drawn
+
+FEATURES = tuple(f"block_13/expand:{channel}" for channel in range(4, 8))
+SIZE = 112
+STEPS = 96
+
 
 def run_demo(output: Path, debug: bool = False) -> None:
-    """Explain the sample network's answers for the sample photos.
+    """Explain the sample network's answers for the sample photos, and draw what it looks for.
 
     Args:
         output: Folder for the page and the pictures.
@@ -46,7 +54,7 @@ def _explain_samples(folder: OutputFolder, steps: Steps) -> Path:
         steps.step,
     )
     results = Results(
-        title="What EfficientNet-Lite0 looks at",
+        title="What EfficientNet-Lite0 looks at, and what it looks for",
         names=[photo.name for photo in photos],
         pictures=pictures,
         explanations=explanations,
@@ -56,7 +64,20 @@ def _explain_samples(folder: OutputFolder, steps: Steps) -> Path:
             {"licence": photo.licence, "credit": photo.credit, "source": photo.source}
             for photo in photos
         ],
+        drawn=_draw_features(steps),
     )
     page = write_results(results, folder, steps)
     print(*describe(results), sep="\n")
     return page
+
+
+def _draw_features(steps: Steps) -> list[Drawn]:
+    from kerasviz import ActivationMaximization, images, samples
+    from kerasviz.cli.features import draw, layer_groups
+
+    with steps.step("Loading EfficientNet-Lite0 for pictures of any size"):
+        model = samples.efficientnet_lite0(input_shape=(None, None, 3))
+        (group,) = layer_groups(model, FEATURES)
+        image = images.Fourier(size=SIZE)
+        visualizer = ActivationMaximization(model, group.target, image=image)
+    return [draw(visualizer, group, STEPS, steps.step)]

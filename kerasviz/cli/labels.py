@@ -52,7 +52,7 @@ def labels_for(model: keras.Model, labels: tuple[str, ...] | None) -> tuple[str,
     Raises:
         InputError: Their number is wrong.
     """
-    count = _class_count(model)
+    count = class_count(model)
     if labels is None:
         return _imagenet_labels() if count == _IMAGENET_CLASSES else None
     if count not in (None, len(labels)):
@@ -63,7 +63,8 @@ def labels_for(model: keras.Model, labels: tuple[str, ...] | None) -> tuple[str,
     return labels
 
 
-def _class_count(model: keras.Model) -> int | None:
+def class_count(model: keras.Model) -> int | None:
+    """How many classes a model tells apart; None when its outputs are not plain classes."""
     shape = getattr(model, "output_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
         return None

@@ -27,7 +27,7 @@ _KINDS = (
 )
 
 
-def load_model(spec: str, imports: Sequence[str] = ()) -> keras.Model:
+def load_model(spec: str, imports: Sequence[str] = (), any_size: bool = False) -> keras.Model:
     """Load the model that a command line names, without running code from its file.
 
     Args:
@@ -35,6 +35,7 @@ def load_model(spec: str, imports: Sequence[str] = ()) -> keras.Model:
             `keras.applications:ResNet50` (its ImageNet weights), `keras.applications:ResNet50:none`
             (random weights), or `samples:efficientnet_lite0`.
         imports: Modules that define the model's custom classes, such as `"my_package.layers"`.
+        any_size: Whether a sample shall take pictures of any size.
 
     Returns:
         The model, not compiled.
@@ -53,7 +54,7 @@ def load_model(spec: str, imports: Sequence[str] = ()) -> keras.Model:
     if spec.startswith(APPLICATIONS):
         return _load_application(spec)
     if spec.startswith(SAMPLES):
-        return _load_sample(spec)
+        return _load_sample(spec, any_size)
     path = Path(spec)
     if not path.exists():
         raise ModelFileError(f"Expected {_KINDS}. Received: {spec!r}, which does not exist.")
@@ -135,12 +136,13 @@ def _no_weights(name: str, error: Exception) -> str:
     )
 
 
-def _load_sample(spec: str) -> keras.Model:
+def _load_sample(spec: str, any_size: bool) -> keras.Model:
     from kerasviz import samples
 
     if spec != f"{SAMPLES}efficientnet_lite0":
         raise ModelFileError(
             f"Expected {SAMPLES}efficientnet_lite0, the only sample. Received: {spec!r}."
         )
-    model: Any = samples.efficientnet_lite0()
+    size = None if any_size else 224
+    model: Any = samples.efficientnet_lite0(input_shape=(size, size, 3))
     return model

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import kerasviz
+from kerasviz.cli.drawings import write_groups
 from kerasviz.cli.outputs import OutputFolder
 from kerasviz.cli.printing import printable
 from kerasviz.cli.progress import Steps
 
 if TYPE_CHECKING:
     from kerasviz import Explanation
+    from kerasviz.cli.features import Drawn
 
 _STRONGEST = 5
 _DPI = 100
@@ -36,6 +38,7 @@ class Results:
         failures: `(file, reason)` of each image that could not be read.
         facts: What else the summary says; anything JSON can hold.
         image_facts: The same for each image.
+        drawn: Pictures of what the model looks for.
     """
 
     title: str
@@ -46,6 +49,7 @@ class Results:
     failures: Sequence[tuple[str, str]] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     image_facts: Sequence[Mapping[str, Any]] = ()
+    drawn: Sequence[Drawn] = ()
 
 
 def write_results(results: Results, folder: OutputFolder, steps: Steps) -> Path:
@@ -67,16 +71,19 @@ def write_results(results: Results, folder: OutputFolder, steps: Steps) -> Path:
     for name, explanation in results.explanations.items():
         explanation.save(numbers[name])
     pictures = _write_pictures(results, folder, steps)
+    features = write_groups(results.drawn, folder, steps) if results.drawn else []
     with steps.step("Writing the page"):
         kerasviz.report.write(
             page,
             *results.explanations.values(),
+            *(one.found for one in results.drawn),
             images=results.pictures,
             names=results.names,
             title=results.title,
             failures=_all_failures(results),
         )
-    folder.write_json(summary, _summary(results, page, numbers, pictures))
+    content = _summary(results, page, numbers, pictures)
+    folder.write_json(summary, content | ({"features": features} if features else {}))
     return page
 
 

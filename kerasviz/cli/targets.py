@@ -34,21 +34,31 @@ def parse_targets(text: str | None, labels: Sequence[str] | None, count: int) ->
     if not text.strip():
         raise TargetError("`--target` must be a class index or a label. Received: nothing.")
     if _is_one(text, labels):
-        return [_class(text, labels)] * count
+        return [parse_class(text, labels)] * count
     parts = text.split(",")
     if len(parts) != count:
         raise TargetError(
             f"`--target` must be one class, or one for each of the {count} images. "
             f"Received: {len(parts)}, {text!r}."
         )
-    return [_class(part, labels) for part in parts]
+    return [parse_class(part, labels) for part in parts]
 
 
 def _is_one(text: str, labels: Sequence[str] | None) -> bool:
     return "," not in text or text.strip().lower() in (label.lower() for label in labels or ())
 
 
-def _class(text: str, labels: Sequence[str] | None) -> int:
+def parse_class(text: str, labels: Sequence[str] | None, option: str = "--target") -> int:
+    """Turn a class index or a label into the index.
+
+    Args:
+        text: As given on the command line.
+        labels: Class names, or None.
+        option: The option it was given with, for the error.
+
+    Raises:
+        TargetError: It is a label, and unknown.
+    """
     from kerasviz.probe.targets import label_index
 
     try:
@@ -57,7 +67,7 @@ def _class(text: str, labels: Sequence[str] | None) -> int:
         pass
     if labels is None:
         raise TargetError(
-            "`--target` must be a class index when no labels are known. "
+            f"`{option}` must be a class index when no labels are known. "
             f"Received: {text.strip()!r}. Pass --labels FILE, one label a line."
         )
     return label_index(text, labels)

@@ -23,6 +23,7 @@ from kerasviz.features.regularizing import to_regularizers
 from kerasviz.features.transforms.standard import to_transforms
 from kerasviz.features.visualization import Visualization
 from kerasviz.probe import inputs as probe_inputs
+from kerasviz.probe.backend import graph
 from kerasviz.probe.backend.loop import Loop
 from kerasviz.probe.backend.sampling import Draws
 from kerasviz.probe.channels import channel_axes
@@ -52,8 +53,9 @@ class ActivationMaximization(keras.Model):
             "0..255", "keras.applications.resnet50" or a `kv.images.ValueRange`; None: as the
             model's first layer, name or kind tells.
         preset: "lucid" or "keras-vis": all the settings that are not given.
-        redirected_steps: For so many steps a ReLU that is shut for a whole picture lets the
-            gradient through that would open it; None: the preset's.
+        redirected_steps: For so many steps, and on while a picture does not change its value, a
+            ReLU that is shut for a whole picture lets the gradient through that would open it;
+            None: the preset's (16); 0: never.
         constants: Inputs that are not drawn, by name: arrays of one row, or one per picture.
         labels: Class names. None: ImageNet's, when the output has 1000 units.
         seed: The same seed gives the same pictures.
@@ -258,6 +260,13 @@ class ActivationMaximization(keras.Model):
         )
 
     @property
+    def grey(self) -> np.ndarray:
+        """(1, …) a picture of middle grey, as the model takes the first input that is drawn."""
+        canvas = self._plan.canvases[0]
+        shape = (1, *canvas.shape[1:-1], canvas.channels)
+        return ops.convert_to_numpy(canvas.to_input(ops.full(shape, 0.5)))
+
+    @property
     def trajectory(self) -> np.ndarray:
         """(steps, num_images): the objective with regularizers at each step so far."""
         parts = self._progress.values
@@ -288,9 +297,8 @@ class ActivationMaximization(keras.Model):
         if self._plan.watch.changed():
             self._progress.loops = {}
         count = min(int(self.steps_per_execution), self._progress.remaining)
-        left = self._plan.redirected_steps - int(self._step)
-        first = min(count, max(0, left))
-        before = [np.array(weight) for weight in self.trainable_weights]
+        first = min(count, self._redirected_left())
+        before = [ops.convert_to_numpy(weight) for weight in self.trainable_weights]
         for rule, share in ((REDIRECTED, first), (DIRECT, count - first)):
             if share:
                 self._progress.values.append(self._loop(rule)(share))
@@ -298,8 +306,16 @@ class ActivationMaximization(keras.Model):
         self._check_finite(before)
         return {"objective": float(self._progress.values[-1][-1].mean())}
 
+    def _redirected_left(self) -> int:
+        """For how many more steps dead ReLUs let gradient through: on while a picture is stuck."""
+        asked, values = self._plan.redirected_steps, self._progress.values
+        stuck = bool(values) and bool((np.ptp(values[-1], axis=0) == 0).any())
+        return max(asked - int(self._step), int(self.steps_per_execution) if stuck and asked else 0)
+
     def _check_finite(self, before: Sequence[np.ndarray]) -> None:
-        spoilt = [w for w in self.trainable_weights if not np.isfinite(np.array(w)).all()]
+        spoilt = [
+            w for w in self.trainable_weights if not np.isfinite(ops.convert_to_numpy(w)).all()
+        ]
         if not spoilt and np.isfinite(self._progress.values[-1]).all():
             return
         for weight, value in zip(self.trainable_weights, before, strict=True):
@@ -330,8 +346,12 @@ class ActivationMaximization(keras.Model):
         record = run(plan.model, plan.packed(shown))
         inputs = {c.slot.name: c.to_input(pictures[c.slot.name]) for c in plan.canvases}
         opacity = sum(opacities) / len(opacities) if opacities else None
-        values = plan.values(plan.scene(record, pictures, inputs, opacity))
+        scene = plan.scene(record, pictures, inputs, opacity)
         read = [value for by_name in weights.values() for value in by_name.values()]
+        values = _per_picture(plan.objective, scene)
+        if plan.penalty:
+            self._check_gradient(record.gradients(values, read))
+            values = values - sum(_per_picture(one, scene) for one in plan.penalty)
         gradients = self._gradients(record, values, read, rule)
         self.optimizer.apply([-gradient for gradient in gradients], self._drawn())
         self._step.assign_add(1)
@@ -340,17 +360,20 @@ class ActivationMaximization(keras.Model):
     def _gradients(self, record: Run, values: Any, read: Sequence[Any], rule: str) -> list[Any]:
         found = self._redirected(record, values, read) if rule == REDIRECTED else None
         found = record.gradients(values, read) if found is None else found
+        self._check_gradient(found)
+        filled = [
+            ops.zeros_like(x) if gradient is None else gradient
+            for gradient, x in zip(found, read, strict=True)
+        ]
+        return [_unit(g) for g in filled] if self._plan.unit_gradient else filled
+
+    def _check_gradient(self, found: Sequence[Any]) -> None:
         if all(gradient is None for gradient in found):
             raise MethodError(
                 "Expected an objective that depends on the picture by differentiable steps. "
                 f"Received: {self._plan.objective}, which gives no gradient. Choose a layer after "
                 "the input whose output is not made of whole numbers."
             )
-        filled = [
-            ops.zeros_like(x) if gradient is None else gradient
-            for gradient, x in zip(found, read, strict=True)
-        ]
-        return [_unit(g) for g in filled] if self._plan.unit_gradient else filled
 
     def _redirected(self, record: Run, values: Any, read: Sequence[Any]) -> list[Any] | None:
         """The gradient with dead ReLUs let through; None where some are out of reach."""
@@ -377,7 +400,7 @@ class ActivationMaximization(keras.Model):
 
     def _read(self, canvas: Canvas) -> dict[str, Any]:
         return {
-            name: ops.convert_to_tensor(variable)
+            name: graph.identity(variable.value)
             for (slot, name), variable in self._progress.variables.items()
             if slot == canvas.slot.name
         }
@@ -443,13 +466,6 @@ class _Plan:
         held = {key: reference.value for key, reference in self.references.items()}
         return Scene(record, self.count, pictures, inputs, opacity, self.names_of_classes, held)
 
-    def values(self, scene: Scene) -> Any:
-        """(num_images,) the objective less its regularizers."""
-        values = _per_picture(self.objective, scene)
-        for one in self.penalty:
-            values = values - _per_picture(one, scene)
-        return values
-
     def packed(self, shown: Mapping[str, Any]) -> Any:
         """The model's inputs in its own structure, constants among them."""
         taken = probe_inputs.declared(self.model)
@@ -489,7 +505,7 @@ class _Progress:
     def restart(self, optimizer: Any) -> None:
         """A new optimizer: its compiled loops and its state are new."""
         self.loops = {}
-        self._fresh = [np.array(variable) for variable in optimizer.variables]
+        self._fresh = [ops.convert_to_numpy(variable) for variable in optimizer.variables]
 
     def begin(self, optimizer: Any) -> None:
         """Put the optimizer back to its first state and forget the trajectory."""
@@ -534,6 +550,8 @@ class _ObjectiveOf(Wrapper):
 
 def _per_picture(objective: Objective, scene: Scene) -> Any:
     values = ops.convert_to_tensor(objective.values(scene))
+    if tuple(values.shape) == (None,):
+        values = ops.reshape(values, (scene.num_images,))
     if tuple(values.shape) not in ((), (1,), (scene.num_images,)):
         raise InputError(
             f"An objective must return one value per picture ({scene.num_images}). "

@@ -23,6 +23,7 @@ FORMAT = "kerasviz visualization"
 VERSION = 1
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 ARRAYS = ("pictures", "display", "values", "history")
+FEWEST_STEPS = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +64,18 @@ class Visualization:
         from kerasviz.plots import pictures
 
         titles = [f"{n}\n{v:.3g}" for n, v in zip(self.names, self.values, strict=True)]
-        return pictures(self.display, titles=titles, **kwargs)
+        settings: dict[str, Any] = {"titles": titles, "opacity": self.opacity}
+        return pictures(self.display, **(settings | kwargs))
+
+    @property
+    def diagnosis(self) -> tuple[str, ...]:
+        """For each picture why it must not be believed, or ""."""
+        return tuple(map(_diagnosis, np.transpose(self.history)))
+
+    @property
+    def opacity(self) -> bool:
+        """Whether the last channel of `display` is opacity."""
+        return self.display.size != self.pictures.size
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write arrays and settings into one `.npz` file, without pickle.
@@ -107,3 +119,15 @@ class Visualization:
                 f"`path` must be a file that `Visualization.save` wrote. Received: {str(path)!r} "
                 f"({error})."
             ) from error
+
+
+def _diagnosis(values: np.ndarray) -> str:
+    """An objective that stands still: the last quarter of its steps are one number."""
+    last = values[-max(FEWEST_STEPS, len(values) // 4) :]
+    if len(last) < FEWEST_STEPS or np.ptp(last) > 0:
+        return ""
+    return (
+        f"The objective stood still at {last[-1]:.3g}: no gradient reached the picture, as "
+        "behind a ReLU that is shut. Try another seed, more `redirected_steps`, or the layer "
+        "before the ReLU."
+    )

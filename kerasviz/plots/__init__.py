@@ -1,8 +1,33 @@
 """From arrays and explanations to matplotlib figures. Nothing here shows or saves anything."""
 
 from kerasviz.plots.blending import blend, color_bar
+from kerasviz.plots.feature_maps import (
+    activation_atlas,
+    activation_grid,
+    channel_attribution,
+    dataset_examples,
+    neuron_groups,
+    semantic_dictionary,
+    spatial_attribution,
+)
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.overlays import overlay
+from kerasviz.plots.pictures import pictures
 
-__all__ = ["blend", "color_bar", "grid", "overlay", "plot_explanation", "to_png"]
+__all__ = [
+    "activation_atlas",
+    "activation_grid",
+    "blend",
+    "channel_attribution",
+    "color_bar",
+    "dataset_examples",
+    "grid",
+    "neuron_groups",
+    "overlay",
+    "pictures",
+    "plot_explanation",
+    "semantic_dictionary",
+    "spatial_attribution",
+    "to_png",
+]

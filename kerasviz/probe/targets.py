@@ -176,8 +176,8 @@ class Class(Target):
         output: Name or index of the output, for models with several.
 
     Inside a graph (a `tf.function`, `predict` under a strategy of several replicas, `export`) a
-    tensor of indices can't be refused: −1 stands for the predicted class, and a sample with any
-    other index that the output does not have gets the score NaN and a map of NaN.
+    tensor of indices can't be refused: a sample with an index that the output does not have gets
+    the score NaN and a map of NaN.
     """
 
     index: Any = None
@@ -760,4 +760,4 @@ def _symbolic_classes(target: Any) -> Any:
         return ops.where(fits, ops.cast(ops.argmax(shares, axis=1), "int32"), NO_CLASS)
     target = ops.reshape(target, (-1,))
     found = ops.cast(target, "int32")
-    return ops.where(ops.cast(found, target.dtype) == target, found, NO_CLASS)
+    return ops.where((ops.cast(found, target.dtype) == target) & (found >= 0), found, NO_CLASS)

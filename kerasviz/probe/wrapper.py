@@ -63,7 +63,8 @@ class Wrapper(keras.Model):
         """
         self._taken = probe_inputs.declared(self.model)
         self._compiled.clear()
-        self.predict_function: Any = None
+        if self._has_replicas:
+            self.predict_function: Any = None
 
     def _follow(self) -> None:
         """Start anew if the model has changed since the last call."""
@@ -125,7 +126,7 @@ class Wrapper(keras.Model):
         except KerasvizError:
             raise
         except (ValueError, TypeError, AttributeError, UnboundLocalError, StopIteration) as error:
-            if self._batches.count or self.distribute_strategy.num_replicas_in_sync > 1:
+            if self._batches.count or self._has_replicas:
                 raise
             raise InputError(
                 "`x` must be arrays, or a data set or generator that yields at least one batch. "
@@ -182,10 +183,14 @@ class Wrapper(keras.Model):
         """Not for an explainer: load those of the model."""
         self._refuse("load_weights")
 
+    @property
+    def _has_replicas(self) -> bool:
+        return bool(self.distribute_strategy.num_replicas_in_sync > 1)
+
     def make_predict_function(self, force: bool = False) -> Any:
         """Keras's hook: without a distribution strategy, batches go to the compiled function."""
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            self._follow()
+        self._follow()
+        if self._has_replicas:
             return super().make_predict_function(force)
         self.predict_function = self._predict_batch
         return self.predict_function

@@ -1,4 +1,4 @@
-"""How to read each method's maps, and how they lie: kept beside the maps on every page."""
+"""How to read each method's maps or pictures, and how they lie: kept on every page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Note:
     """What a reader must know about a method.
 
     Args:
-        reads: Two sentences on how to read its maps.
+        reads: Two sentences on how to read its maps or pictures.
         lies: Two sentences on how they mislead.
         paper: Authors, year and title.
         link: Address of the paper.
@@ -71,6 +71,18 @@ NOTES: dict[str, Note] = {
         "map can mean that all of it was negative.",
         paper="Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra 2016, Grad-CAM",
         link="https://arxiv.org/abs/1610.02391",
+    ),
+    "Activation maximization": Note(
+        reads="Each picture was made from noise, step by step, so that it excites one unit as much "
+        "as possible. What repeats in it is what the unit answers to, somewhere or everywhere in "
+        "the picture.",
+        lies="It shows one thing that excites the unit very strongly, not all that does, and no "
+        "photo looks like it: colours, arrangement and repetition are those of the optimization. "
+        "Draw several with different seeds, and look at photos that excite the unit, before "
+        "giving it a name.",
+        paper="Erhan, Bengio, Courville, Vincent 2009, Visualizing Higher-Layer Features; Olah, "
+        "Mordvintsev, Schubert 2017, Feature Visualization",
+        link="https://distill.pub/2017/feature-visualization",
     ),
 }
 

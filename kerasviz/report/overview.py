@@ -19,29 +19,47 @@ class Method:
     note: Note | None
 
 
-def summary_of(explanations: Sequence[Any], samples: int) -> list[tuple[str, str]]:
-    """Pairs of a name and a text: model, input, number of samples, methods."""
-    if not explanations:
+DRAWN = "Activation maximization"
+
+
+def summary_of(
+    explanations: Sequence[Any], samples: int, visualizations: Sequence[Any] = ()
+) -> list[tuple[str, str]]:
+    """Pairs of a name and a text: model, input, number of samples and pictures, methods."""
+    everything = [*explanations, *visualizations]
+    if not everything:
         return []
     facts = [
-        ("Model", _distinct(item.provenance.get("model", "") for item in explanations)),
+        ("Model", _distinct(item.provenance.get("model", "") for item in everything)),
         ("Input", _distinct(_input_text(item.inputs) for item in explanations)),
-        ("Samples", str(samples)),
-        ("Methods", _distinct(item.method for item in explanations)),
+        ("Samples", str(samples) if explanations else ""),
+        ("Pictures", _count_text(visualizations)),
+        ("Methods", _distinct(map(_method, everything))),
     ]
     return [(name, text) for name, text in facts if text]
 
 
-def methods_of(explanations: Sequence[Any]) -> list[Method]:
-    """One row for each method and its settings."""
+def methods_of(explanations: Sequence[Any], visualizations: Sequence[Any] = ()) -> list[Method]:
+    """One row for each method and its settings; those of pictures stand beside the pictures."""
     rows = [Method(item.method, _settings(item), note_for(item.method)) for item in explanations]
+    rows += [Method(DRAWN, "", note_for(DRAWN))] if visualizations else []
     return list(dict.fromkeys(rows))
 
 
-def provenance_of(explanations: Sequence[Any]) -> list[tuple[str, str]]:
+def provenance_of(results: Sequence[Any]) -> list[tuple[str, str]]:
     """Pairs of a key and its value; values that differ are listed with their methods."""
-    keys = dict.fromkeys(key for item in explanations for key in item.provenance)
-    return [(str(key), _values(explanations, key)) for key in keys]
+    keys = dict.fromkeys(key for item in results for key in item.provenance)
+    return [(str(key), _values(results, key)) for key in keys]
+
+
+def _method(item: Any) -> str:
+    return str(getattr(item, "method", DRAWN))
+
+
+def _count_text(visualizations: Sequence[Any]) -> str:
+    count = sum(map(len, visualizations))
+    sizes = _distinct(size_text(item.display.shape[1:-1]) for item in visualizations)
+    return f"{count} of {sizes}" if count and sizes else str(count or "")
 
 
 def _distinct(texts: Any) -> str:
@@ -58,11 +76,13 @@ def _settings(explanation: Any) -> str:
     return ", ".join(f"{name} = {value}" for name, value in explanation.parameters.items())
 
 
-def _values(explanations: Sequence[Any], key: str) -> str:
+def _values(results: Sequence[Any], key: str) -> str:
     methods: dict[str, list[str]] = {}
-    for item in explanations:
+    for item in results:
         if key in item.provenance:
-            methods.setdefault(str(item.provenance[key]), []).append(item.method)
+            methods.setdefault(str(item.provenance[key]), []).append(_method(item))
     if len(methods) == 1:
         return next(iter(methods))
-    return "; ".join(f"{value} ({', '.join(names)})" for value, names in methods.items())
+    return "; ".join(
+        f"{value} ({', '.join(dict.fromkeys(names))})" for value, names in methods.items()
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined, Template
 
 from kerasviz.errors import InputError
+from kerasviz.report.drawings import Drawing, drawings_from
 from kerasviz.report.overview import methods_of, provenance_of, summary_of
 from kerasviz.report.pictures import Image, figure_image
 from kerasviz.report.samples import Sample, samples_from
@@ -21,9 +22,11 @@ from kerasviz.report.tables import Table, table_of
 
 if TYPE_CHECKING:
     from kerasviz.attribution.explanation import Explanation
+    from kerasviz.features.visualization import Visualization
 
 TITLE = "What the model looks at"
 SAMPLES_TITLE = "Where it looks"
+PICTURES_TITLE = "What it looks for"
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ class Part:
     figures: list[Image]
     tables: list[Table]
     samples: list[Sample]
+    drawings: list[Drawing]
 
 
 def write(
     path: str | os.PathLike[str],
-    *sections: Section | Explanation,
+    *sections: Section | Explanation | Visualization,
     images: Any = None,
     names: Sequence[str] | None = None,
     title: str = TITLE,
@@ -49,8 +53,9 @@ def write(
 
     Args:
         path: The file; it is replaced in one step, missing folders are made.
-        *sections: `Section`s and `Explanation`s. Explanations given here must be of the same
-            inputs and are shown side by side; use a `Section` for each group otherwise.
+        *sections: `Section`s, `Explanation`s and `Visualization`s. Explanations given here must
+            be of the same inputs and are shown side by side, visualizations one below the other;
+            use a `Section` for each group otherwise.
         images: Pictures to show instead of the preprocessed inputs of those explanations, of any
             size, one a sample (a dict of those for a model with several inputs).
         names: One name a sample, such as its file name.
@@ -80,7 +85,7 @@ def write(
 
 
 def render(
-    *sections: Section | Explanation,
+    *sections: Section | Explanation | Visualization,
     images: Any = None,
     names: Sequence[str] | None = None,
     title: str = TITLE,
@@ -90,37 +95,52 @@ def render(
     grouped = _grouped(sections, images, names)
     if not grouped and not failures:
         raise InputError(
-            "`sections` must hold at least one Section or Explanation. Received: none. "
-            "Pass what `explain` returned."
+            "`sections` must hold at least one Section, Explanation or Visualization. "
+            "Received: none. Pass what `explain` or `visualize` returned."
         )
     parts = [_part(section) for section in grouped]
     explanations = [item for section in grouped for item in section.explanations]
+    drawn = [item for section in grouped for item in section.visualizations]
     return _template().render(
         title=title,
-        summary=summary_of(explanations, sum(len(part.samples) for part in parts)),
+        summary=summary_of(explanations, sum(len(part.samples) for part in parts), drawn),
         failures=list(failures),
         parts=parts,
-        methods=methods_of(explanations),
-        provenance=provenance_of(explanations),
+        explained=bool(explanations),
+        drawn=bool(drawn),
+        methods=methods_of(explanations, drawn),
+        provenance=provenance_of([*explanations, *drawn]),
     )
 
 
 def _grouped(sections: Sequence[Any], images: Any, names: Sequence[str] | None) -> list[Section]:
-    """Sections in order, with all bare explanations as one section where the first one stood."""
-    bare = [item for item in sections if not isinstance(item, Section)]
-    for item in bare:
-        _check_explanation(item)
-    together = Section(SAMPLES_TITLE, explanations=bare, images=images, names=names)
-    kept = [item for item in sections if isinstance(item, Section) or item is bare[0]]
-    return [item if isinstance(item, Section) else together for item in kept]
+    """Sections in order; bare results of a kind become one section where the first one stood."""
+    bare: dict[str, list[Any]] = {"explained": [], "drawn": []}
+    found: list[Any] = []
+    for item in sections:
+        kind = None if isinstance(item, Section) else _kind(item)
+        if kind is not None:
+            bare[kind].append(item)
+        if kind is None or len(bare[kind]) == 1:
+            found.append(kind or item)
+    together = {
+        "explained": Section(
+            SAMPLES_TITLE, explanations=bare["explained"], images=images, names=names
+        ),
+        "drawn": Section(PICTURES_TITLE, visualizations=bare["drawn"]),
+    }
+    return [together[item] if isinstance(item, str) else item for item in found]
 
 
-def _check_explanation(item: Any) -> None:
-    if not hasattr(item, "maps"):
-        raise InputError(
-            "`sections` must be Sections or Explanations. "
-            f"Received: {type(item).__name__}. Put figures, tables and text in a `Section`."
-        )
+def _kind(item: Any) -> str:
+    if hasattr(item, "maps"):
+        return "explained"
+    if hasattr(item, "display") and hasattr(item, "history"):
+        return "drawn"
+    raise InputError(
+        "`sections` must be Sections, Explanations or Visualizations. "
+        f"Received: {type(item).__name__}. Put figures, tables and text in a `Section`."
+    )
 
 
 def _part(section: Section) -> Part:
@@ -132,6 +152,7 @@ def _part(section: Section) -> Part:
         figures=[figure_image(figure, caption) for caption, figure in section.figures.items()],
         tables=[table_of(frame, caption) for caption, frame in section.tables.items()],
         samples=samples_from(explained, section.images, section.names) if explained else [],
+        drawings=drawings_from(section.visualizations),
     )
 
 

@@ -12,6 +12,7 @@ from kerasviz.plots.figures import to_png
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SMALL = 160
+TINY = 64
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Image:
     def small(self) -> bool:
         """Whether it is shown larger than it is, with visible pixels."""
         return max(self.width, self.height) < SMALL
+
+    @property
+    def tiny(self) -> bool:
+        """The same for a picture that, unlike a photo, is smooth by itself."""
+        return max(self.width, self.height) < TINY
 
 
 def image_of(png: bytes, alt: str) -> Image:

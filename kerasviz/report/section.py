@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kerasviz.attribution.explanation import Explanation
+    from kerasviz.features.visualization import Visualization
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A titled part of a page: text, then figures, then tables, then explained samples.
+    """A titled part of a page: text, figures, tables, explained samples, drawn pictures.
 
     Args:
         title: Heading of the section.
@@ -26,6 +27,7 @@ class Section:
         images: Pictures to show instead of the preprocessed inputs, one a sample (a dict of
             those by input name for a model with several inputs).
         names: One name a sample, such as its file name.
+        visualizations: What activation maximization drew.
     """
 
     title: str
@@ -35,3 +37,4 @@ class Section:
     explanations: Sequence[Explanation] = ()
     images: Any = None
     names: Sequence[str] | None = None
+    visualizations: Sequence[Visualization] = ()

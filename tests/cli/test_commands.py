@@ -219,16 +219,6 @@ def test_out_of_memory(run, model_file, image_file, tmp_path, monkeypatch):
     assert "Pass fewer images" in result.output
 
 
-@pytest.fixture
-def full_disk():
-    """A process that may write no file above 20 kB stands for a disk that is full."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_full_disk(refused, model_file, image_file, tmp_path, full_disk):
     output = tmp_path / "out"
     line = refused("explain", model_file, image_file, "--method", "saliency", "--output", output)
@@ -302,4 +292,11 @@ def test_demo(run, tmp_path, monkeypatch):
     assert top["coffee"] == "espresso"
     assert top["motorcycle"] in ("moped", "motor scooter, scooter")
     assert all(image["licence"] for image in summary["images"])
-    assert len(list((tmp_path / "demo").glob("*.png"))) == 5 * len(top)
+    (features,) = summary["features"]
+    assert [one["name"] for one in features["pictures"]] == [
+        f"block_13/expand:{channel}" for channel in (4, 5, 6, 7)
+    ]
+    drawn = kv.Visualization.load(tmp_path / "demo" / features["numbers"])
+    assert (drawn.values > drawn.history[0] + 10).all()
+    assert "block_13/expand:7" in page.read_text(encoding="utf-8")
+    assert len(list((tmp_path / "demo").glob("*.png"))) == 5 * len(top) + 4 + 1

@@ -245,7 +245,7 @@ def test_what_is_no_tensor_is_not_a_head(extra: Any) -> None:
         (lambda one, two: None, "which returns None"),
         (lambda one, two: "text", "which returns 'text'"),
         (lambda one, two: [], r"which returns \[\]"),
-        (lambda one, two: keras.ops.sum(one), r"an output of shape \(\)"),
+        (lambda one, two: keras.ops.sum(one), r"a tensor of shape \(\)"),
     ],
 )
 def test_outputs_without_anything_to_explain(form: Any, message: str) -> None:

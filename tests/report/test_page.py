@@ -244,7 +244,11 @@ def test_cards_leave_few_places_empty(cards: int, columns: int) -> None:
     ("sections", "settings", "message"),
     [
         ([], {}, r"`sections` must hold at least one"),
-        (["text"], {}, r"`sections` must be Sections or Explanations\. Received: str"),
+        (
+            ["text"],
+            {},
+            r"`sections` must be Sections, Explanations or Visualizations\. Received: str",
+        ),
         ([explanation(), explanation()[:1]], {}, r"must explain the same samples"),
         ([explanation()], {"names": ["a"]}, r"`names` must have one entry a sample"),
         ([report.Section("a", figures={"b": b"GIF89a"})], {}, r"the bytes of PNG files"),

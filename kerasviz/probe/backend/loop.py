@@ -29,11 +29,14 @@ class Loop:
         self._function = tf.function(
             run, input_signature=[tf.TensorSpec((), tf.int32)], autograph=False
         )
+        self._concrete: Any = None
 
     def trace(self) -> None:
         """Build the graph without running it."""
-        self._function.get_concrete_function()
+        if self._concrete is None:
+            self._concrete = self._function.get_concrete_function()
 
     def __call__(self, count: int) -> np.ndarray:
         """Run `count` steps; what they returned, (count, size)."""
-        return np.asarray(self._function(tf.constant(count, tf.int32)))
+        self.trace()
+        return np.asarray(self._concrete(tf.constant(count, tf.int32)))
