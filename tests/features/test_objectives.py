@@ -292,6 +292,14 @@ def test_lists_speak_of_one_number_of_pictures():
         objectives.interpolation(three, objectives.channel("b", [1, 2]))
 
 
+def test_what_is_joined_keeps_the_photos_of_its_parts():
+    photo = np.ones((1, 4, 4, 3))
+    one, other = objectives.inversion("a", photo), objectives.style(["a", "b"], photo)
+    for joined in (one + other, one - other, one * other, objectives.interpolation(one, other)):
+        assert joined.photos == one.photos + other.photos
+    assert (2 * other - 1).photos == other.photos
+
+
 def test_interpolation_goes_in_even_steps():
     one, other = constant(1, 2, 3, 4, 5), constant(10, 20, 30, 40, 50)
     found = worth(objectives.interpolation(one, other), 5)

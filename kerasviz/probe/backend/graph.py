@@ -272,7 +272,16 @@ def gradients(
     found = _scaled_gradients(y, xs, seed, scale, tape)
     if scale == 1.0:
         return found
-    return _where_finite(found, lambda: _scaled_gradients(y, xs, seed, 1.0))
+    if not _in_loop():
+        return _where_finite(found, lambda: _scaled_gradients(y, xs, seed, 1.0))
+    unscaled = _scaled_gradients(y, xs, seed, 1.0)
+    return _where_finite(found, lambda: unscaled)
+
+
+def _in_loop() -> bool:
+    """Whether the open graph is part of another function: `tf.gradients` then finds nothing from
+    inside a branch."""
+    return bool(getattr(tf.compat.v1.get_default_graph().outer_graph, "building_function", False))
 
 
 def _scaled_gradients(
