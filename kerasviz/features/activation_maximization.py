@@ -235,10 +235,10 @@ class ActivationMaximization(keras.Model):
 
     def values(self) -> np.ndarray:
         """(num_images,) the objective of the pictures as they are now, without transforms and
-        without regularizers."""
+        without regularizers; transparent ones over grey."""
         if self._progress.evaluator is None:
             self._progress.evaluator = _ObjectiveOf(self._plan)
-        return self._progress.evaluator.of(self._inputs_now())
+        return self._progress.evaluator.of(*self._inputs_now())
 
     def visualize(
         self,
@@ -408,9 +408,15 @@ class ActivationMaximization(keras.Model):
     def _drawn(self) -> list[Any]:
         return list(self._progress.variables.values())
 
-    def _inputs_now(self) -> Any:
-        found = {c.slot.name: c.finished(self._read(c))[0] for c in self._plan.canvases}
-        return self._plan.packed(found)
+    def _inputs_now(self) -> tuple[Any, np.ndarray]:
+        """The pictures as the model takes them, and the mean opacity of each."""
+        found = {c.slot.name: c.finished(self._read(c)) for c in self._plan.canvases}
+        opacities = [
+            o.reshape(len(o), -1).mean(axis=-1) for _, o in found.values() if o is not None
+        ]
+        opacity = np.mean(opacities, axis=0) if opacities else np.ones(self._plan.count)
+        inputs = self._plan.packed({name: pictures for name, (pictures, _) in found.items()})
+        return inputs, opacity.astype("float32")
 
     def _names(self) -> tuple[str, ...]:
         described = self._plan.objective.description
@@ -538,14 +544,16 @@ class _ObjectiveOf(Wrapper):
         names = [canvas.slot.name for canvas in plan.canvases]
         shown = {name: record.input_tensors[name] for name in names}
         pictures = {c.slot.name: c.to_picture(shown[c.slot.name]) for c in plan.canvases}
-        opacity = ops.ones((plan.count,)) if plan.canvases[0].image.alpha else None
+        opacity = feeds[0] if plan.canvases[0].image.alpha else None
         scene = plan.scene(record, pictures, shown, opacity)
         return {"values": _per_picture(plan.objective, scene)}, None
 
-    def of(self, inputs: Any) -> np.ndarray:
-        """(num_images,) the objective."""
+    def of(self, inputs: Any, opacity: np.ndarray) -> np.ndarray:
+        """(num_images,) the objective of these inputs, whose opacity channel had these means."""
         self._held[0].refresh()
-        return self.evaluate_on("values", inputs)["values"]
+        batch = self.batch(inputs)
+        feeds = [ops.convert_to_tensor(opacity)]
+        return self.evaluate_trace(self.traced("values", batch, feeds), batch, feeds)["values"]
 
 
 def _per_picture(objective: Objective, scene: Scene) -> Any:

@@ -465,6 +465,8 @@ def test_what_the_unit_does_not_care_about_becomes_transparent():
     assert opacity[:, :3].mean() > opacity[:, 3:].mean() + 0.3
     over_grey = display[..., :3] * display[..., 3:] + 0.5 * (1 - display[..., 3:])
     np.testing.assert_allclose(found, over_grey, atol=1e-5)
+    seen = (found * weights[None, ..., 0]).sum() * (1 - opacity.mean())
+    np.testing.assert_allclose(visualizer.values(), [seen], rtol=1e-4)
 
 
 def test_display_is_rgb_whatever_the_model_takes(model):
