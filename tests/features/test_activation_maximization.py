@@ -180,6 +180,13 @@ def test_one_step_of_plain_descent_is_the_weights_of_a_linear_model():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_pictures_without_limits_are_clipped_at_the_end():
+    weights = np.random.default_rng(0).normal(size=(4, 5, 1, 1)).astype("float32")
+    visualizer = maximizer(linear(weights), 0, image=images.Pixels(bounded=False))
+    visualizer.compile(keras.optimizers.SGD(100.0))
+    np.testing.assert_array_equal(visualizer(steps=2, verbose=0)[0], weights[..., 0] > 0)
+
+
 def test_the_class_of_a_linear_model_saturates_toward_the_signs_of_its_weights():
     weights = np.random.default_rng(1).normal(size=(4, 5, 1, 2)).astype("float32")
     found = drawn(linear(weights), [0, 1], steps=200, image=images.Pixels(), value_range="-1..1")
