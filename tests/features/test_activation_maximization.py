@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tf_keras_vis.activation_maximization import regularizers as tf_keras_vis
 import kerasviz as kv
 from kerasviz.errors import AddressError, InputError, KerasvizError, MethodError, TargetError
 from kerasviz.probe.backend.loop import Loop
+from kerasviz.probe.backend.sampling import Draws
 from tests.conftest import build
 from tests.models import KINDS
 from tests.reference import ascent
@@ -75,12 +78,17 @@ def start_of(image, shape, seed=0):
     return image.initial_values(shape, np.random.default_rng([seed, 0]))
 
 
-def warped_by_loop(pictures):
-    """`FIXED`, as a matrix product with what the loop over pixels does to single pixels."""
-    sizes = tuple(pictures.shape[1:3])
+@functools.cache
+def loop_over_pixels(sizes):
+    """What the loop over pixels makes of black, and adds for each single pixel."""
     nothing = warped(np.zeros((*sizes, 1)), MATRIX, 0.5)[..., 0].ravel()
     ones = np.eye(np.prod(sizes)).reshape(-1, *sizes, 1)
-    columns = [warped(one, MATRIX, 0.5)[..., 0].ravel() - nothing for one in ones]
+    return nothing, [warped(one, MATRIX, 0.5)[..., 0].ravel() - nothing for one in ones]
+
+
+def warped_by_loop(pictures):
+    """`FIXED`, as a matrix product with what the loop over pixels does to single pixels."""
+    nothing, columns = loop_over_pixels(tuple(pictures.shape[1:3]))
     product = tf.einsum(
         "pq,nqc->npc",
         tf.constant(np.array(columns).T, tf.float32),
@@ -172,6 +180,13 @@ def test_one_step_of_plain_descent_is_the_weights_of_a_linear_model():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_pictures_without_limits_are_clipped_at_the_end():
+    weights = np.random.default_rng(0).normal(size=(4, 5, 1, 1)).astype("float32")
+    visualizer = maximizer(linear(weights), 0, image=images.Pixels(bounded=False))
+    visualizer.compile(keras.optimizers.SGD(100.0))
+    np.testing.assert_array_equal(visualizer(steps=2, verbose=0)[0], weights[..., 0] > 0)
+
+
 def test_the_class_of_a_linear_model_saturates_toward_the_signs_of_its_weights():
     weights = np.random.default_rng(1).normal(size=(4, 5, 1, 2)).astype("float32")
     found = drawn(linear(weights), [0, 1], steps=200, image=images.Pixels(), value_range="-1..1")
@@ -186,6 +201,18 @@ def test_any_optimizer_makes_the_objective_rise(model, optimizer):
     visualizer.compile(optimizer)
     visualizer(steps=24, verbose=0)
     assert visualizer.trajectory[-1] > visualizer.trajectory[0] + 0.001
+
+
+def test_every_step_has_a_draw_of_its_own(model):
+    visualizer = maximizer(model, 1, transforms=[transforms.jitter(6)], seed=5)
+    visualizer.compile(keras.optimizers.SGD(0.0))
+    picture = visualizer(steps=6, verbose=0)
+    expected = []
+    for step in range(6):
+        shown = transforms.apply([transforms.jitter(6)], tf.constant(picture), Draws(5, step))
+        expected.append(model(shown).numpy()[:, 1])
+    np.testing.assert_allclose(visualizer.trajectory, expected, atol=1e-5)
+    assert visualizer.trajectory.std() > 1e-5
 
 
 # ---------------------------------------------------------------- the same again

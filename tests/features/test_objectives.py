@@ -20,18 +20,15 @@ from tests.reference import objectives as reference
 objectives = kv.objectives
 CASES = [
     "functional",
-    "functional_in_functional",
     "subclassed_nested",
     "shared_layer",
     "shared_encoder",
     "multi_input_dict",
-    "multi_output_dict",
     "conv1d",
     "conv3d",
     "channels_first",
     "mixed_float16",
     "time_distributed",
-    "segmentation",
 ]
 
 

@@ -8,6 +8,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import kerasviz as kv
 from kerasviz.errors import InputError, OutputError
@@ -156,10 +157,9 @@ def test_nothing_is_unpickled(visualization, tmp_path):
     assert zipfile.is_zipfile(path)
 
 
-@pytest.mark.skipif(not hasattr(kv.plots, "pictures"), reason="kv.plots.pictures is not there yet")
 def test_plot_titles_each_picture_with_its_value(visualization):
     figure = visualization.plot()
-    told = " ".join(text.get_text() for axes in figure.axes for text in [axes.title, *axes.texts])
+    told = " ".join(text.get_text() for text in figure.findobj(Text))
     for name, value in zip(visualization.names, visualization.values, strict=True):
         assert f"{name}\n{value:.3g}" in told
     shown = [image.get_array() for axes in figure.axes for image in axes.images]
