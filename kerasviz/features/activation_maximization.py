@@ -181,7 +181,7 @@ class ActivationMaximization(keras.Model):
             **kwargs: As Keras's `fit` takes them.
 
         Returns:
-            Keras's `History`; the objective at every step is in `history`.
+            Keras's `History`; the objective at every step is in `trajectory`.
         """
         steps = self._plan.steps if steps is None else steps
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
@@ -320,6 +320,7 @@ class ActivationMaximization(keras.Model):
             return
         for weight, value in zip(self.trainable_weights, before, strict=True):
             weight.assign(value)
+        self._progress.values.pop()
         raise MethodError(
             f"Expected an objective that stays finite. Received: NaN or infinity within the first "
             f"{int(self._step)} steps of {self._plan.objective}. The pictures before are kept. "
