@@ -22,7 +22,8 @@ from kerasviz import plots, samples
 LAYER = "block_10/expand_relu"
 EYE = (5, 4)
 EARLY, LATE = "block_4/add", "block_13/add"
-PHOTOS = ("coffee", "chelsea", "motorcycle", "astronaut")
+PHOTOS = ("coffee", "chelsea", "rocket", "astronaut")
+OTHERS = ("china", "flower")
 
 
 def main(size: int, cell: int, icon: int, steps: int, num_groups: int, output: Path) -> None:
@@ -55,10 +56,10 @@ def main(size: int, cell: int, icon: int, steps: int, num_groups: int, output: P
 
 
 def crops(per_photo: int = 25, seed: int = 0) -> list[np.ndarray]:
-    """Square windows of random size and place, of all sample photos."""
+    """Square windows of random size and place, of the sample photos."""
     random = np.random.default_rng(seed)
     found = []
-    for photo in samples.photos():
+    for photo in samples.photos(*PHOTOS, *OTHERS):
         sizes = photo.image.shape[:2]
         for _ in range(per_photo):
             side = random.integers(120, min(sizes) + 1)
