@@ -363,3 +363,8 @@ def test_a_piece_keeps_the_shape_of_its_input() -> None:
 def test_the_largest_along_another_axis_is_no_relu() -> None:
     with pytest.raises(MethodError, match="0 of 0 ReLU"):
         explained(lambda x: tf.reduce_max(tf.stack([x, 0 * x], 1), 2))
+
+
+def test_what_adds_nothing_to_a_relu_is_not_another() -> None:
+    why = explained(lambda x: tf.abs(tf.nn.relu(x)) + tf.reverse(tf.nn.relu(x), [1]))
+    assert why.coverage == "rewrote 2 of 2 ReLU; left alone: 1 Abs"

@@ -234,6 +234,7 @@ class _Search:
                 yield self.pieces.piece(output, tensor)
 
     def _is_rectifier(self, piece: pointwise.Piece) -> bool:
+        """Whether the piece is one; it is noted unless it adds nothing to one that it holds."""
         shape = self._verdict(piece, _shape)
         inner = self._inside(piece)
         if shape == DECIDED_BY_WEIGHTS and not inner:
@@ -244,6 +245,8 @@ class _Search:
             )
         if not isinstance(shape, curves.Shape) or (inner and not _is_leak(shape)):
             return False
+        if any(r.piece.source is piece.source and r.shape.is_of(shape) for r in inner):
+            return True
         self._take_in(inner, piece)
         self.found[id(piece.output)] = Rectifier(piece, shape)
         return True
