@@ -107,7 +107,7 @@ def sites(record: Run, score: Score, address: str | None) -> dict[str, Site]:
     ]
     inputs = record.input_tensors
     choice = _Choice(record, score, candidates, {n: _below(x) for n, x in inputs.items()})
-    found = {name: choice.of(name) for name, x in inputs.items() if record.input_positions(x)}
+    found = {name: choice.of(name) for name, x in inputs.items() if _may_have_positions(record, x)}
     chosen = _with_positions(record, {n: site for n, site in found.items() if site is not None})
     if not chosen:
         raise MethodError(
@@ -155,6 +155,11 @@ def site_at(record: Run, call: Call, tensor: Any, reason: str) -> Site:
     """The site at a layer, for an input."""
     grid, picture = _grid(record, call, tensor) or (None, call)
     return Site(call, record.channel_axis(call), grid, picture, reason)
+
+
+def _may_have_positions(record: Run, tensor: Any) -> bool:
+    """Whether an input has position axes, or is text, which has words."""
+    return bool(record.input_positions(tensor)) or graph.is_text(tensor)
 
 
 def _below(tensor: Any) -> graph.Below:

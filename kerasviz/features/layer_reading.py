@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasviz.errors import InputError, KerasvizError, MethodError
+from kerasviz.errors import InputError, MethodError
 from kerasviz.features.images.value_range import ValueRange
 from kerasviz.probe import addresses
 from kerasviz.probe.backend import graph
@@ -166,17 +166,7 @@ class Stream(Reader):
             InputError: The data set is empty, or holds what does not fit the model.
         """
         self._count = 0
-        try:
-            self.predict(dataset, batch_size=batch_size, verbose=verbose)
-        except KerasvizError:
-            raise
-        except Exception as error:
-            if self._count:
-                raise
-            raise InputError(
-                "`dataset` must be arrays or a data set of batches, with at least one sample. "
-                f"Received: {_told(dataset)} ({error})."
-            ) from error
+        self.predict(dataset, batch_size=batch_size, verbose=verbose)
         return self._count
 
     def make_predict_function(self, force: bool = False) -> Any:
@@ -226,8 +216,3 @@ def shown(picture: np.ndarray, value_range: Callable[[int], ValueRange]) -> np.n
     """A photo (…, channels) as the model takes it, in [0, 1] for the eye."""
     found = value_range(picture.shape[-1]).to_picture(picture.astype("float32"))
     return np.clip(found, 0.0, 1.0).astype("float32")
-
-
-def _told(dataset: Any) -> str:
-    shape = getattr(dataset, "shape", None)
-    return type(dataset).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")

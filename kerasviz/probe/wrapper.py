@@ -128,10 +128,12 @@ class Wrapper(keras.Model):
         except (ValueError, TypeError, AttributeError, UnboundLocalError, StopIteration) as error:
             if self._batches.count or self._has_replicas:
                 raise
+            told = f"on which Keras raised before the first batch: {failures.gist(error)}"
+            if isinstance(error, (UnboundLocalError, StopIteration)):
+                told = "which yielded none."
             raise InputError(
                 "`x` must be arrays, or a data set or generator that yields at least one batch. "
-                f"Received: {type(x).__name__}, on which Keras raised {type(error).__name__} "
-                f"before the first batch: {failures.gist(error)} Look whether it is empty."
+                f"Received: {type(x).__name__}, {told} Pass `(inputs,)` batches of equal rank."
             ) from error
 
     def computed_in_graph(

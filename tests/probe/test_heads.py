@@ -450,14 +450,14 @@ def test_a_mask_of_one_sigmoid_unit_is_of_two_classes(name: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "received"),
     [
-        (lambda z: None, "that is None"),
-        (lambda z: "text", "that is 'text' .of type str"),
-        (lambda z: 5, "that is 5 .of type int"),
-        (lambda z: [], "returns nothing"),
+        (lambda z: None, "returns None"),
+        (lambda z: "text", "returns 'text'"),
+        (lambda z: 5, "returns 5"),
+        (lambda z: [], r"returns \[\]"),
         (lambda z: ops.mean(z), r"shape \(\)"),
         (lambda z: z[:, :0], r"shape \(None, 0\)"),
-        (lambda z: tf.strings.as_string(z), "dtype string"),
-        (lambda z: tf.cast(z, tf.complex64), "dtype complex64"),
+        (lambda z: tf.strings.as_string(z), "dtype=string"),
+        (lambda z: tf.cast(z, tf.complex64), "dtype=complex64"),
         (lambda z: tf.numpy_function(lambda a: a, [z], tf.float32), "unknown rank"),
         (tf.RaggedTensor.from_tensor, "RaggedTensor"),
     ],
@@ -479,7 +479,7 @@ def test_outputs_beside_the_only_one_that_holds_numbers() -> None:
         LOGITS[:, 2],
         rtol=1e-4,
     )
-    with pytest.raises(TargetError, match="that is None"):
+    with pytest.raises(TargetError, match=r"one of the outputs .'kind', 'mean'.*'loss'"):
         explained(model, VECTORS, {"loss": 0})
 
 

@@ -15,7 +15,8 @@ TOLD = "\u2063"
 
 def is_here(value: Any) -> bool:
     """Whether a value is a tensor of the open graph, not of a loop or function inside it."""
-    return tf.is_tensor(value) and value.graph is tf.compat.v1.get_default_graph()
+    here = tf.compat.v1.get_default_graph()
+    return isinstance(value, tf.Tensor) and getattr(value, "graph", None) is here
 
 
 def identity(tensor: Any) -> Any:
