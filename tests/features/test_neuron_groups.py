@@ -93,7 +93,7 @@ def test_refusals() -> None:
     groups = kv.NeuronGroups(case.model, case.layer, 2, steps=0)
     with pytest.raises(InputError, match="at least one sample"):
         groups(case.inputs[:0])
-    with pytest.raises(InputError, match="at least one batch.*which yielded none"):
+    with pytest.raises(InputError, match=r"at least one batch.*which yielded none"):
         groups(tf.data.Dataset.from_tensor_slices(case.inputs).batch(3).take(0))
     with pytest.raises(InputError, match="finite"):
         groups(np.full_like(case.inputs, np.nan))
