@@ -100,13 +100,16 @@ class GradCAM(ActivationMap):
 
     Args:
         model: Any built Keras 3 model with a layer that has positions.
-        layer: Address, layer object or index. None: the last layer with positions before the
-            score, pooling aside; with several inputs, the last before they merge; for models that
-            attend over patches, the last tokens that attention reads.
+        layer: Address, layer object or index. None: the last layer with positions that every path
+            to the score passes, pooling, output head and preparation of the input aside; with
+            several inputs, the last before they merge; for models that attend over patches, the
+            last tokens that attention reads.
         target: See `Explainer`.
         labels: See `Explainer`.
-        resolution: "input" enlarges the map to the input's size (linear, half-pixel centres),
-            "layer" leaves it as it is.
+        resolution: "input" enlarges the map to the input's size (linear, half-pixel centres), or,
+            where the model crops its input first, to the window it sees, with 0 around; a map whose
+            positions are not the input's keeps the layer's size, and the reason says so. "layer"
+            leaves it as it is.
         rectify: Keep only evidence for the target (the paper's ReLU). False: signed maps in
             [-1, 1].
         order: "paper" is ReLU(Σ_k w_k A_k); "channelwise" is the mean over k of ReLU(w_k A_k), in
