@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import importlib.metadata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,7 +10,6 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-import kerasviz
 from kerasviz.attribution import diagnosis, maps
 from kerasviz.attribution.explanation import Explanation
 from kerasviz.errors import InputError, KerasvizWarning, MethodError, TargetError
@@ -20,6 +17,7 @@ from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe import targets as probe_targets
 from kerasviz.probe.backend import compiled, graph
+from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.targets import Score, Target
 from kerasviz.probe.wrapper import Wrapper
@@ -208,7 +206,7 @@ class Explainer(Wrapper):
             layer_reason="; ".join(dict.fromkeys(r.reason for r in info.raw.values() if r.reason)),
             coverage=info.coverage,
             diagnosis=tuple(self._diagnoses(found, info, batch)),
-            provenance=self._provenance(),
+            provenance=provenance(self.model),
         )
 
     def predict(self, x: Any, **kwargs: Any) -> Any:
@@ -393,15 +391,6 @@ class Explainer(Wrapper):
             lambda p: keras.InputSpec(shape=tuple(p.shape), dtype=p.dtype.name), placeholders
         )
         return [flat]
-
-    def _provenance(self) -> dict[str, Any]:
-        return {
-            "kerasviz": kerasviz.__version__,
-            "keras": keras.__version__,
-            "tensorflow": importlib.metadata.version("tensorflow"),
-            "model": self.model.name,
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from kerasviz.errors import InputError
 from kerasviz.features.layer_reading import check_finite, whole
 from kerasviz.features.painter import Painter
-from kerasviz.features.provenance import provenance
 from kerasviz.features.scored_reading import ScoredReader
+from kerasviz.probe.provenance import provenance
 from kerasviz.probe.targets import class_name
 
 if TYPE_CHECKING:

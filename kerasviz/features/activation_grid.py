@@ -11,7 +11,7 @@ import numpy as np
 from kerasviz.errors import InputError
 from kerasviz.features.layer_reading import Reader, shown, whole
 from kerasviz.features.painter import Painter
-from kerasviz.features.provenance import provenance
+from kerasviz.probe.provenance import provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-import kerasviz
 from kerasviz.errors import InputError, MethodError, RewriteError
 from kerasviz.features.canvas import Canvas
 from kerasviz.features.images.base import Image
@@ -27,6 +24,7 @@ from kerasviz.probe.backend import graph
 from kerasviz.probe.backend.loop import Loop
 from kerasviz.probe.backend.sampling import Draws
 from kerasviz.probe.channels import channel_axes
+from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.watch import Watch
 from kerasviz.probe.wrapper import Wrapper
@@ -256,7 +254,7 @@ class ActivationMaximization(keras.Model):
             history=self.trajectory,
             names=self._names(),
             parameters=self._parameters(),
-            provenance=_provenance(self._plan.model),
+            provenance=provenance(self._plan.model),
         )
 
     @property
@@ -688,13 +686,3 @@ def _several(pictures: Any) -> bool:
 
 def _first(pictures: Any) -> np.ndarray:
     return next(iter(pictures.values())) if _several(pictures) else pictures
-
-
-def _provenance(model: keras.Model) -> dict[str, Any]:
-    return {
-        "kerasviz": kerasviz.__version__,
-        "keras": keras.__version__,
-        "tensorflow": importlib.metadata.version("tensorflow"),
-        "model": model.name,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    }

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from kerasviz.features.layer_reading import check_finite
-from kerasviz.features.provenance import provenance
 from kerasviz.features.scored_reading import ScoredReader
+from kerasviz.probe.provenance import provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,8 +19,8 @@ from kerasviz.features.layer_reading import (
     spatial_features,
     whole,
 )
-from kerasviz.features.provenance import provenance
 from kerasviz.probe.backend import compiled
+from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import run
 
 if TYPE_CHECKING:

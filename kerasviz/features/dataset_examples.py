@@ -13,7 +13,7 @@ from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.features.images.value_range import to_value_range
 from kerasviz.features.layer_reading import Stream, pictured_input, shown, spatial_features, whole
 from kerasviz.features.objectives.base import per_picture
-from kerasviz.features.provenance import provenance
+from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import run
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 from kerasviz.errors import InputError, KerasvizWarning, MethodError
 from kerasviz.features.layer_reading import Stream, shown, whole
 from kerasviz.features.painter import Painter
-from kerasviz.features.provenance import provenance
 from kerasviz.probe.backend import sampling
+from kerasviz.probe.provenance import provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
