@@ -2,7 +2,7 @@
 
     python docs/make_images.py [EXAMPLE...]
 
-Each picture becomes a JPEG file of at most 1200 pixels in width.
+Each picture becomes a JPEG file of at most 1000 pixels in width.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images"
-WIDTH = 1200
+WIDTH = 1000
 
 
 def main(names: list[str]) -> None:
@@ -38,7 +38,7 @@ def reduce(source: Path, goal: Path) -> None:
     if picture.width > WIDTH:
         height = round(picture.height * WIDTH / picture.width)
         picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    picture.save(goal, quality=86, subsampling=0, optimize=True, progressive=True)
+    picture.save(goal, quality=84, optimize=True, progressive=True)
     print(f"{goal}: {goal.stat().st_size // 1000} kB")
 
 
