@@ -372,4 +372,4 @@ def test_the_largest_along_another_axis_is_no_relu() -> None:
 
 def test_what_adds_nothing_to_a_relu_is_not_another() -> None:
     why = explained(lambda x: tf.abs(tf.nn.relu(x)) + tf.reverse(tf.nn.relu(x), [1]))
-    assert why.coverage == "rewrote 2 of 2 ReLU; left alone: 1 Abs"
+    assert why.coverage == "rewrote 2 of 2 ReLU"

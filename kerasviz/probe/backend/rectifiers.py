@@ -111,11 +111,13 @@ class Found:
         rectifiers: All rectifiers, in the order of computation.
         inner: For those that are a part of another activation, by name, the `id`s of its ops.
         others: Activations that are no rectifiers but are made of some, as pairs (name, piece).
+        idle: The `id`s of ops that change nothing behind a rectifier, as max(relu6(x), 0) does.
     """
 
     rectifiers: Sequence[Rectifier]
     inner: Mapping[str, set[int]]
     others: Sequence[tuple[str, pointwise.Piece]]
+    idle: set[int]
 
 
 def gradients(
@@ -142,7 +144,7 @@ def gradients(
             f"through {len(missed)} of them ({', '.join(missed[:3])}), as inside "
             "`tf.custom_gradient` or rematerialization. Use `kv.Saliency`, which needs no rule."
         )
-    inside = {id(op) for r in found.rectifiers for op in r.piece.region}
+    inside = found.idle | {id(op) for r in found.rectifiers for op in r.piece.region}
     rest = [op for op in between if id(op) not in inside]
     linear = not found.others and _is_linear(rest, below)
     return result, Coverage(len(asked), len(counted), _left_alone(rest, found), linear)
@@ -176,13 +178,13 @@ def find(between: Sequence[Any], xs: Sequence[Any] = ()) -> Found:
         RewriteError: The model's weights decide whether something is a rectifier.
     """
     if not between:
-        return Found([], {}, [])
+        return Found([], {}, [], set())
     search = _Search(pointwise.Pieces(between[0].graph, xs))
     allowed = {id(op) for op in between}
     for op in between[0].graph.get_operations():
         if op.outputs and search.pieces.dominators(op.outputs[0]):
             search.visit(op, id(op) in allowed)
-    return Found(list(search.found.values()), search.inner, search.others)
+    return Found(list(search.found.values()), search.inner, search.others, search.idle)
 
 
 class _Search:
@@ -193,6 +195,7 @@ class _Search:
         self.found: dict[int, Rectifier] = {}
         self.inner: dict[str, set[int]] = {}
         self.others: list[tuple[str, pointwise.Piece]] = []
+        self.idle: set[int] = set()
         self._bent: set[int] = set()
         self._unexplained: set[int] = set()
         self._verdicts: dict[Hashable, Any] = {}
@@ -246,6 +249,7 @@ class _Search:
         if not isinstance(shape, curves.Shape) or (inner and not _is_leak(shape)):
             return False
         if any(r.piece.source is piece.source and r.shape.is_of(shape) for r in inner):
+            self.idle.update(id(op) for op in piece.region)
             return True
         self._take_in(inner, piece)
         self.found[id(piece.output)] = Rectifier(piece, shape)
