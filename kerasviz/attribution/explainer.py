@@ -16,11 +16,13 @@ from kerasviz.errors import InputError, KerasvizWarning, MethodError, TargetErro
 from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe import targets as probe_targets
+from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import compiled, graph
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.targets import Score, Target
 from kerasviz.probe.wrapper import Wrapper
+from kerasviz.samples.labels import usual_labels
 
 ops: Any = keras.ops
 
@@ -115,7 +117,7 @@ class Explainer(Wrapper):
         if self._settings.address is not None and not addresses.is_held(
             model, self._settings.address
         ):
-            self._find_by_running()
+            check_called(model, self._settings.address)
 
     def raw_maps(self, record: Run, score: Score) -> RawMaps:
         """The method itself: from one run of the model and its score to raw maps."""
@@ -344,11 +346,7 @@ class Explainer(Wrapper):
                     f"Received: {len(self._settings.labels)} names."
                 )
             return self._settings.labels
-        if classes == 1000:
-            from kerasviz.samples import imagenet_labels
-
-            return imagenet_labels()
-        return None
+        return usual_labels(classes)
 
     def _described(self) -> Info | None:
         info = self.latest_info
@@ -358,14 +356,6 @@ class Explainer(Wrapper):
         """What tracing with a target teaches; None where the inputs are not known."""
         chosen = probe_targets.without_labels(target)
         return self.info(_Key(chosen), [compiled.spec_of(f) for f in chosen.feeds(None, 1)])
-
-    def _find_by_running(self) -> None:
-        """An address that no container holds may still be called: run to know, or raise."""
-        from kerasviz.probe.activations import layers
-
-        table = layers(self.model)
-        if self.address not in table.index:
-            raise addresses.not_found(str(self.address), list(table.index))
 
     def _diagnoses(self, found: Mapping[str, np.ndarray], info: Info, batch: Any) -> list[str]:
         return diagnosis.of_explanation(self.model, found, list(info.raw), info.score_kind, batch)

@@ -14,6 +14,7 @@ from kerasviz.cli.labels import class_count
 from kerasviz.cli.targets import parse_class
 from kerasviz.errors import AddressError, InputError, MethodError, TargetError
 from kerasviz.features.images.value_range import to_value_range
+from kerasviz.features.objectives.shorthand import layer_and_channel
 from kerasviz.plots.reading import size_text
 from kerasviz.probe import addresses
 from kerasviz.probe.channels import channel_counts
@@ -179,12 +180,11 @@ def _layer_group(address: str, numbers: list[int], whole: int | None) -> Group:
 
 
 def _parsed(text: str, counts: Mapping[str, int | None]) -> tuple[str, int | None]:
-    address, _, number = text.rpartition(":")
-    if text in counts or not (address and number.strip().isdigit()):
-        address, number = text, ""
+    found = None if text in counts else layer_and_channel(text)
+    address, number = found or (text, None)
     if address not in counts:
         raise addresses.not_found(address, list(counts))
-    return address, int(number) if number else None
+    return address, number
 
 
 def _count(counts: Mapping[str, int | None], address: str) -> int:

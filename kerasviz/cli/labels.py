@@ -11,7 +11,6 @@ import keras
 from kerasviz.errors import InputError
 
 _FORMS = "one label a line, a JSON list, or a JSON object of index: label"
-_IMAGENET_CLASSES = 1000
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -54,7 +53,9 @@ def labels_for(model: keras.Model, labels: tuple[str, ...] | None) -> tuple[str,
     """
     count = class_count(model)
     if labels is None:
-        return _imagenet_labels() if count == _IMAGENET_CLASSES else None
+        from kerasviz.samples.labels import usual_labels
+
+        return usual_labels(count)
     if count not in (None, len(labels)):
         raise InputError(
             f"Expected {count} labels, one a class of the model. Received: {len(labels)}. "
@@ -69,12 +70,6 @@ def class_count(model: keras.Model) -> int | None:
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
         return None
     return 2 if shape[1] == 1 else int(shape[1])
-
-
-def _imagenet_labels() -> tuple[str, ...]:
-    from kerasviz import samples
-
-    return samples.imagenet_labels()
 
 
 def _read_text(path: Path) -> str:

@@ -28,6 +28,7 @@ from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.watch import Watch
 from kerasviz.probe.wrapper import Wrapper
+from kerasviz.samples.labels import usual_labels
 
 ops: Any = keras.ops
 STEPS_PER_EXECUTION = 16
@@ -484,11 +485,7 @@ class _Plan:
 
     def names_of_classes(self, units: int | None) -> Sequence[str] | None:
         """The labels given, ImageNet's for 1000 units, or None."""
-        if self.labels is None and units == 1000:
-            from kerasviz.samples import imagenet_labels
-
-            return imagenet_labels()
-        return self.labels
+        return usual_labels(units) if self.labels is None else self.labels
 
     def _constant(self, slot: Any) -> Any:
         value = ops.convert_to_tensor(self.constants[slot.name], dtype=slot.dtype or None)

@@ -11,7 +11,9 @@ import numpy as np
 
 from kerasviz.errors import InputError, MethodError
 from kerasviz.features.images.value_range import ValueRange
+from kerasviz.features.objectives.base import features_of
 from kerasviz.probe import addresses
+from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import graph
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.run import Run, run
@@ -28,15 +30,14 @@ def spatial_features(record: Run, address: str) -> tuple[Any, Any]:
         AddressError: No such layer.
         MethodError: Its output has no positions, or is not made of floats.
     """
-    call = record.find(address)
-    tensor = call.output
+    tensor = record.find(address).output
     if len(tensor.shape) < 3:
         raise MethodError(
             "`layer` must have an output of shape (batch, positions…, channels). Received: "
             f"{address!r}, whose output has shape {tuple(tensor.shape)}. Choose an earlier layer; "
             "see `kv.layers(model)`."
         )
-    return channels_last(ops.cast(tensor, "float32"), record, address), tensor
+    return features_of(record, address), tensor
 
 
 def channels_last(tensor: Any, record: Run, address: str) -> Any:
@@ -87,8 +88,8 @@ class Reader(Wrapper):
     def __init__(self, model: keras.Model, layer: Any) -> None:
         super().__init__(model)
         self.address = addresses.to_address(model, layer)
-        if not addresses.is_held(model, self.address):
-            self._find_by_running()
+        if self._taken is not None and not addresses.is_held(model, self.address):
+            check_called(model, self.address)
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         record = run(self.model, inputs)
@@ -136,14 +137,6 @@ class Reader(Wrapper):
             for array, slot in zip(arrays, slots, strict=True)
         )
         return keras.tree.map_structure(lambda x: x[None], inputs) if single else inputs
-
-    def _find_by_running(self) -> None:
-        """An address that no container holds may still be called: run to know, or raise."""
-        from kerasviz.probe.activations import layers
-
-        known = [] if self._taken is None else list(layers(self.model).index)
-        if known and self.address not in known:
-            raise addresses.not_found(self.address, known)
 
 
 class Stream(Reader):

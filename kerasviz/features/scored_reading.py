@@ -18,10 +18,12 @@ from kerasviz.features.layer_reading import (
     spatial_features,
 )
 from kerasviz.features.objectives.base import features_of, take_channel
+from kerasviz.features.objectives.shorthand import layer_and_channel
 from kerasviz.probe import addresses, targets
 from kerasviz.probe.backend import compiled
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.run import Run, run
+from kerasviz.samples.labels import usual_labels
 
 ops: Any = keras.ops
 
@@ -63,9 +65,9 @@ class Wanted:
     def of(cls, model: keras.Model, target: Any, labels: Sequence[str] | None) -> Wanted:
         """From what a user writes: what explainers take, or "layer:channel"."""
         if isinstance(target, str):
-            address, _, number = target.rpartition(":")
-            if number.strip().isdigit() and addresses.is_held(model, address):
-                return cls(None, address, int(number), labels)
+            found = layer_and_channel(target)
+            if found is not None and addresses.is_held(model, found[0]):
+                return cls(None, *found, labels)
         return cls(targets.to_target(target), "", -1, labels)
 
     def score(self, record: Run, feeds: Sequence[Any]) -> targets.Score:
@@ -95,11 +97,7 @@ class Wanted:
 
     def classes(self, units: int | None) -> Sequence[str] | None:
         """The labels given, ImageNet's for 1000 units, or None."""
-        if self.labels is None and units == 1000:
-            from kerasviz.samples import imagenet_labels
-
-            return imagenet_labels()
-        return self.labels
+        return usual_labels(units) if self.labels is None else self.labels
 
 
 class ScoredReader(Stream):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import pandas as pd
 
 from kerasviz.errors import InputError
 from kerasviz.probe import addresses, containment
@@ -15,6 +14,9 @@ from kerasviz.probe.backend import graph
 from kerasviz.probe.run import run
 from kerasviz.probe.taps import Edit
 from kerasviz.probe.wrapper import Wrapper
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Activations(Wrapper):
@@ -139,9 +141,24 @@ def layers(model: keras.Model, inputs: Any = None) -> pd.DataFrame:
     Raises:
         InputError: The model is not built, or does not say what it takes and no `inputs` came.
     """
+    import pandas as pd
+
     rows = _Layers(model).rows(inputs)
     columns = ["address", "type", "output_shape", "parameters", "calls"]
     return pd.DataFrame(rows, columns=columns).set_index("address")
+
+
+def check_called(model: keras.Model, address: str) -> None:
+    """Refuse an address that no call site bears, found by running: a layer that no container holds
+    may still be called.
+
+    Raises:
+        AddressError: There is no such call site; the message names the closest.
+        InputError: The model does not say what it takes.
+    """
+    known = [row["address"] for row in _Layers(model).rows(None)]
+    if address not in known:
+        raise addresses.not_found(address, known)
 
 
 class _Layers(Wrapper):

@@ -26,3 +26,8 @@ def imagenet_labels() -> tuple[str, ...]:
     """
     text = files("kerasviz.samples").joinpath("imagenet_labels.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
+
+
+def usual_labels(classes: int | None) -> tuple[str, ...] | None:
+    """ImageNet's names for an output of 1000 classes, None for any other."""
+    return imagenet_labels() if classes == 1000 else None

@@ -10,6 +10,7 @@ from kerasviz.errors import TargetError
 from kerasviz.features.objectives.activity import channel, class_score, layer
 from kerasviz.features.objectives.base import Objective, Scene, common_count
 from kerasviz.probe import addresses
+from kerasviz.probe.activations import check_called
 from kerasviz.probe.targets import PREDICTED
 
 ops: Any = keras.ops
@@ -48,32 +49,23 @@ def _names_a_layer(model: keras.Model, one: Any) -> bool:
 
 def _of_layer(model: keras.Model, text: str) -> Objective | None:
     """What "layer:channel" or the address of a layer stands for; None for other texts."""
-    found = _parts(text)
+    found = layer_and_channel(text)
     if found is not None:
-        _check(model, found[0])
+        if not addresses.is_held(model, found[0]):
+            check_called(model, found[0])
         return channel(*found)
     return layer(text) if addresses.is_held(model, text) else None
 
 
-def _parts(text: str) -> tuple[str, int] | None:
+def layer_and_channel(text: str) -> tuple[str, int] | None:
+    """`"block/conv:3"` as its address and channel; None for a text of another form."""
     address, _, number = text.rpartition(":")
     return (address, int(number)) if address and number.strip().isdecimal() else None
 
 
-def _check(model: keras.Model, address: str) -> None:
-    """Refuse an address of no layer here already, where nothing has to run to know it."""
-    if addresses.is_held(model, address):
-        return
-    from kerasviz.probe.activations import layers
-
-    known = list(layers(model).index)
-    if address not in known:
-        raise addresses.not_found(address, known)
-
-
 def _of_several(model: keras.Model, given: list[Any]) -> Objective:
     """One picture per entry; channels of one layer share a single objective."""
-    pairs = [_parts(one) if isinstance(one, str) else None for one in given]
+    pairs = [layer_and_channel(one) if isinstance(one, str) else None for one in given]
     channels = [pair for pair in pairs if pair is not None]
     if len(channels) == len(given) and len({address for address, _ in channels}) == 1:
         return channel(channels[0][0], [number for _, number in channels])
