@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import callbacks, errors, plots, report, samples, targets
+    from kerasviz import attention, callbacks, errors, plots, report, samples, targets
+    from kerasviz.attribution.attention_rollout import AttentionRollout
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
     from kerasviz.attribution.explanation import Explanation
@@ -40,6 +41,7 @@ _MEMBERS = {
     "semantic_dictionary": "kerasviz.features.semantic_dictionary",
     "ActivationMaximization": "kerasviz.features.activation_maximization",
     "Activations": "kerasviz.probe.activations",
+    "AttentionRollout": "kerasviz.attribution.attention_rollout",
     "CAM": "kerasviz.attribution.cam",
     "DeconvNet": "kerasviz.attribution.deconvnet",
     "Explanation": "kerasviz.attribution.explanation",
@@ -51,6 +53,7 @@ _MEMBERS = {
     "layers": "kerasviz.probe.activations",
 }
 _MODULES = {
+    "attention": "kerasviz.attention",
     "callbacks": "kerasviz.callbacks",
     "errors": "kerasviz.errors",
     "images": "kerasviz.features.images",
@@ -68,6 +71,7 @@ __all__ = [
     "ActivationGrid",
     "ActivationMaximization",
     "Activations",
+    "AttentionRollout",
     "AttributionChannel",
     "AttributionSpatial",
     "DeconvNet",
@@ -78,6 +82,7 @@ __all__ = [
     "Saliency",
     "Visualization",
     "activations",
+    "attention",
     "callbacks",
     "dataset_examples",
     "errors",

@@ -20,6 +20,7 @@ BELOW = {
     "samples": {"samples", "errors", "files"},
     "callbacks": {"callbacks", "errors", "files", "plots"},
     "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
+    "attention": {"attention", "probe", "errors", "files", "samples", "plots"},
     "features": {"features", "probe", "errors", "files", "samples", "plots"},
 }
 TENSORFLOW_ROOMS = (
@@ -35,6 +36,7 @@ def test_public_names_are_pinned() -> None:
         "ActivationGrid",
         "ActivationMaximization",
         "Activations",
+        "AttentionRollout",
         "AttributionChannel",
         "AttributionSpatial",
         "CAM",
@@ -46,6 +48,7 @@ def test_public_names_are_pinned() -> None:
         "Saliency",
         "Visualization",
         "activations",
+        "attention",
         "callbacks",
         "dataset_examples",
         "errors",

@@ -1,0 +1,92 @@
+"""What attention weights say, what gates do on data, and how much both can change a network.
+
+Layers of RGB-D fusion and local excitation, statistics of attention weights of any model, what
+its gates and heads do on data, and a simulator of the impact that such weights can have.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasviz.attention.gates import GateStatistics, gates, statistics
+    from kerasviz.attention.heads import head_statistics, scores
+    from kerasviz.attention.layers.encoder_fusion import EncoderFusion
+    from kerasviz.attention.layers.relatives import (
+        AttentionComplementaryFusion,
+        SeparationAggregationGate,
+        SqueezeExcitationFusion,
+    )
+    from kerasviz.attention.layers.resplacement_block import ResplacementBlock
+    from kerasviz.attention.layers.squeeze_excitation import SqueezeExcitation
+    from kerasviz.attention.modalities import ModalityAttribution, modality_attribution
+    from kerasviz.attention.network import rgbd_grasp_network
+    from kerasviz.attention.simulation import (
+        Simulation,
+        simulate_cnn,
+        simulate_dense,
+        simulate_group,
+        sweep,
+    )
+    from kerasviz.attention.summary import compare, summarize, weights
+
+_HOMES = {
+    "AttentionComplementaryFusion": "layers.relatives",
+    "EncoderFusion": "layers.encoder_fusion",
+    "GateStatistics": "gates",
+    "ModalityAttribution": "modalities",
+    "ResplacementBlock": "layers.resplacement_block",
+    "SeparationAggregationGate": "layers.relatives",
+    "Simulation": "simulation",
+    "SqueezeExcitation": "layers.squeeze_excitation",
+    "SqueezeExcitationFusion": "layers.relatives",
+    "compare": "summary",
+    "gates": "gates",
+    "head_statistics": "heads",
+    "modality_attribution": "modalities",
+    "rgbd_grasp_network": "network",
+    "scores": "heads",
+    "simulate_cnn": "simulation",
+    "simulate_dense": "simulation",
+    "simulate_group": "simulation",
+    "statistics": "gates",
+    "summarize": "summary",
+    "sweep": "simulation",
+    "weights": "summary",
+}
+
+__all__ = [
+    "AttentionComplementaryFusion",
+    "EncoderFusion",
+    "GateStatistics",
+    "ModalityAttribution",
+    "ResplacementBlock",
+    "SeparationAggregationGate",
+    "Simulation",
+    "SqueezeExcitation",
+    "SqueezeExcitationFusion",
+    "compare",
+    "gates",
+    "head_statistics",
+    "modality_attribution",
+    "rgbd_grasp_network",
+    "scores",
+    "simulate_cnn",
+    "simulate_dense",
+    "simulate_group",
+    "statistics",
+    "summarize",
+    "sweep",
+    "weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Layers of RGB-D fusion and local excitation."""
