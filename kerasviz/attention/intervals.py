@@ -133,7 +133,7 @@ def share_interval(successes: Any, count: int, confidence: float) -> tuple[Any, 
     share = np.asarray(successes) / count
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return np.clip(middle - reach, 0.0, 1.0), np.clip(middle + reach, 0.0, 1.0)
+    return np.where(share == 0, 0.0, middle - reach), np.where(share == 1, 1.0, middle + reach)
 
 
 def sign_test(positive: Any, negative: Any) -> np.ndarray:

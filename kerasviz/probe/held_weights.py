@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -20,16 +21,29 @@ class HeldWeight:
         addresses: Where it is held: "layer/address/variable_name", once per place.
         layer: The layer that made it.
         variable: The Keras variable.
+        holders: Every layer that holds it, the model and `layer` itself among them.
     """
 
     addresses: tuple[str, ...]
     layer: keras.Layer
     variable: Any
+    holders: tuple[Any, ...] = ()
 
     @property
     def role(self) -> str:
         """The variable's own name: "kernel", "bias", "gamma"."""
         return str(self.variable.name)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.variable.shape)
+
+    @property
+    def value_dtype(self) -> str:
+        """Dtype of `values`: float64 for variables of float64 and of whole numbers."""
+        dtype = keras.backend.standardize_dtype(self.variable.dtype)
+        return "float32" if "float" in dtype and dtype != "float64" else "float64"
 
     def values(self) -> np.ndarray:
         """The flat values that the layer computes with, of floating dtype.
@@ -47,9 +61,7 @@ class HeldWeight:
                 "Look at the model as it was before `quantize`."
             )
         array = keras.ops.convert_to_numpy(_effective(layer, variable)).reshape(-1)
-        if array.dtype in (np.float32, np.float64):
-            return np.asarray(array)
-        return array.astype("float32" if _is_float(variable) else "float64")
+        return np.asarray(array.astype(self.value_dtype, copy=False))
 
 
 def held_weights(model: keras.Model) -> list[HeldWeight]:
@@ -62,10 +74,15 @@ def held_weights(model: keras.Model) -> list[HeldWeight]:
         model: Any Keras 3 model; not altered.
     """
     found: dict[int, HeldWeight] = {}
+    holders: dict[int, list[Any]] = {}
+    for layer in containment.all_layers(model):
+        for variable in layer.weights:
+            holders.setdefault(id(variable), []).append(layer)
     for address, layer in [("", model), *containment.walk(model)]:
         for variable in _own(layer):
             name = f"{address}/{variable.name}".lstrip("/")
-            known = found.get(id(variable), HeldWeight((), layer, variable))
+            around = tuple(holders.get(id(variable), ()))
+            known = found.get(id(variable), HeldWeight((), layer, variable, around))
             found[id(variable)] = dataclasses.replace(known, addresses=(*known.addresses, name))
     return list(found.values())
 
