@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from kerasviz.cli.images import ReadImage, image_layout, read_images
 from kerasviz.cli.preprocessing import Preprocessing, choose_preprocessing
 from kerasviz.cli.progress import Steps
-from kerasviz.errors import ImageFileError
+from kerasviz.errors import ImageFileError, InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,32 @@ def read_inputs(
     steps.say(f"Images: shorter side resized and centre cut to {layout}. Values: {scaling}.")
     pictures = np.stack([image.pixels for image in found])
     return ReadInputs(found, failures, scaling, layout.arrange(scaling(pictures)))
+
+
+def read_arrays(path: Path) -> Any:
+    """Read inputs as a model takes them: an array from `.npy`, a dict of them by name from `.npz`.
+
+    An `.npz` file with a single array gives that array.
+
+    Raises:
+        InputError: The file is missing, damaged, holds Python objects, or is none of the two.
+    """
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            arrays = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            "`--data` must be a .npy or .npz file of numbers. "
+            f"Received: {path}, which cannot be read: {_why(error)}. Write it with `numpy.save`."
+        ) from error
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
 
 
 def _none_left(failures: Sequence[tuple[str, str]]) -> str:
