@@ -142,11 +142,13 @@ def _weights(
     steps: Steps,
 ) -> _Found:
     from kerasviz import attention
+    from kerasviz.probe.provenance import provenance
     from kerasviz.report import attention as report
 
     with steps.step("Describing the weights"):
         table = attention.summarize(model, groups)
-        section = report.weights_section(attention.weights(model, groups), table)
+        values, known = attention.weights(model, groups), provenance(model)
+        section = report.weights_section(values, table, provenance=known)
     found = _Found([section], {"weights": table})
     for sentence in report.weights_in_words(table):
         steps.say(sentence)

@@ -30,6 +30,7 @@ def weights_section(
     values: Mapping[tuple[str, str], np.ndarray],
     table: pd.DataFrame,
     title: str = "What the attention weights say",
+    provenance: Mapping[str, Any] | None = None,
 ) -> Section:
     """The histograms of all groups, what they say in words, and the whole table.
 
@@ -37,6 +38,7 @@ def weights_section(
         values: What `kv.attention.weights` returns.
         table: What `kv.attention.summarize` returns for the same model and groups.
         title: Heading of the section.
+        provenance: Versions, model and time, for the foot of the page.
     """
     from kerasviz.plots.attention_weights import weight_histograms
 
@@ -45,6 +47,7 @@ def weights_section(
         text="\n\n".join([WEIGHTS_READ, *weights_in_words(table)]),
         figures={"Attention weights by group": weight_histograms(values, table)},
         tables={"Statistics of the weights": table},
+        provenance=provenance or {},
     )
 
 
@@ -80,6 +83,7 @@ def gates_section(found: GateStatistics, title: str = "What the gates do") -> Se
         text="\n\n".join([GATES_READ, *gates_in_words(found)]),
         figures={f"Gates over {found.count} inputs": found.plot()},
         tables={"Statistics of the gates": found.table},
+        provenance=found.provenance,
     )
 
 
