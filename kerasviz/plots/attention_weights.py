@@ -62,7 +62,7 @@ def weight_histograms(values: Mapping[Key, np.ndarray], table: pd.DataFrame) -> 
     rows = 1 + max(row for row, _ in places)
     width, height = PANEL
     words = 4 * LINE_HEIGHT
-    top = MARGIN + 2.8 * LINE_HEIGHT
+    top = MARGIN + 3.3 * LINE_HEIGHT
     sheet = Sheet(
         2 * MARGIN + columns * (width + GAP) - GAP,
         top + rows * (words + height + GAP) - GAP + 0.3 + MARGIN,
