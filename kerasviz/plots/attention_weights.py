@@ -184,7 +184,8 @@ def _heading(sheet: Sheet, table: pd.DataFrame) -> None:
 
 def _numbers(sheet: Sheet, x: float, y: float, key: Key, row: Any) -> None:
     sheet.text(x, y, f"{shortened(key[0], 30)} · {shortened(key[1], 20)}", fontweight="bold")
-    count = f"{row['count']:,.0f} weights, {row['tensors']:.0f} tensors"
+    tensors = f"{row['tensors']:.0f} tensor{'' if row['tensors'] == 1 else 's'}"
+    count = f"{row['count']:,.0f} weights, {tensors}"
     if row["not_finite"]:
         count += f", {row['not_finite']:,.0f} not finite"
     sheet.text(x + PANEL[0], y, count, fontsize=7, color=LINE, ha="right")
