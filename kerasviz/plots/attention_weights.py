@@ -239,7 +239,7 @@ def _histogram(axes: Axes, values: np.ndarray, row: Any, initial: np.ndarray) ->
     _draw_initial(axes, initial, scale)
     axes.axvline(0.0, **ZERO)
     if np.isfinite(row["mean_low"]):
-        axes.axvspan(row["mean_low"], row["mean_high"], color=POSITIVE, alpha=0.25, linewidth=0)
+        axes.axvspan(row["mean_low"], row["mean_high"], color=POSITIVE, alpha=0.2, zorder=0)
     axes.axvline(row["mean"], color=POSITIVE, linewidth=1.2)
     _limit(axes, edges, counts, initial)
     if low == high:
