@@ -19,6 +19,11 @@ def is_here(value: Any) -> bool:
     return isinstance(value, tf.Tensor) and getattr(value, "graph", None) is here
 
 
+def position() -> int:
+    """How many operations the open graph has; 0 where none is being built."""
+    return tf.compat.v1.get_default_graph().version if tf.inside_function() else 0
+
+
 def identity(tensor: Any) -> Any:
     """A tensor of its own with the same value."""
     return tf.identity(tensor)
