@@ -44,7 +44,8 @@ class Attention:
         grid: Static sizes of the positions of the queries, where they lie along several axes.
         is_self: Whether queries and keys are the same tokens.
         was_asked: Whether the layer was asked, and not its softmax found in the graph.
-        output: What the layer returned in this extra call; None where it was not asked.
+        result: What the layer returned to the model; None where no layer is around the softmax.
+        output: What it returned in the extra call; None where it was not asked.
     """
 
     address: str
@@ -54,6 +55,7 @@ class Attention:
     grid: tuple[int | None, ...]
     is_self: bool
     was_asked: bool
+    result: Any
     output: Any = None
 
     @property
@@ -202,8 +204,13 @@ def _asked(call: Call, answer: _Answer, sources: _Sources) -> Attention:
         tuple(arguments.query.shape[1:-1]) if is_multi and rank > 1 else (),
         is_self,
         True,
+        _first(call.output),
         answer.output,
     )
+
+
+def _first(output: Any) -> Any:
+    return next((t for t in keras.tree.flatten(output) if graph.is_here(t)), None)
 
 
 def _equal(queries: int | None, keys: int | None) -> bool:
@@ -275,8 +282,7 @@ def _unasked(
         address = call.address if call is not None else "softmax"
         counts[address] = counts.get(address, 0) + 1
         name = address if counts[address] == 1 else f"{address}#{counts[address]}"
-        layer = call.layer if call is not None else record.recorder.model
-        result.append((found.start, _found(name, layer, found, sources)))
+        result.append((found.start, _found(name, record, call, owner, found, sources)))
     return result
 
 
@@ -287,9 +293,16 @@ def _owner(record: Run, first: int, last: int) -> Call | None:
 
 
 def _found(
-    address: str, layer: Any, found: softmaxes.Weighting, sources: _Sources
+    address: str,
+    record: Run,
+    call: Call | None,
+    owner: Call | None,
+    found: softmaxes.Weighting,
+    sources: _Sources,
 ) -> Attention:
     weights = ops.transpose(ops.cast(found.weights, "float32"), found.order)
     scores = _one_head(weights, (), 1)
     is_self = _equal(*scores.shape[2:]) and (not found.factors or sources.same(*found.factors))
-    return Attention(address, layer, scores, scores > 0, (), is_self, False)
+    layer = record.recorder.model if call is None else call.layer
+    result = found.product if owner is None else _first(owner.output)
+    return Attention(address, layer, scores, scores > 0, (), is_self, False, result)

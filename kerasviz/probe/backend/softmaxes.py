@@ -25,6 +25,7 @@ class Weighting:
         order: The axes of `weights` as (batch, …heads, queries, keys).
         start: Number of the operation that made the probabilities.
         end: Number of the operation that multiplies them with the values.
+        product: What that multiplication gave.
         factors: The two tensors whose product gave the logits; none where no product did.
     """
 
@@ -32,6 +33,7 @@ class Weighting:
     order: tuple[int, ...]
     start: int
     end: int
+    product: Any
     factors: tuple[Any, ...]
 
 
@@ -47,7 +49,8 @@ def weightings(inputs: Sequence[Any]) -> list[Weighting]:
             continue
         for weights, product, order in _products(op.outputs[0], below):
             end = numbers[id(product)]
-            found.append(Weighting(weights, order, number, end, _factors(op.inputs[0])))
+            factors = _factors(op.inputs[0])
+            found.append(Weighting(weights, order, number, end, product.outputs[0], factors))
             break
     return found
 
