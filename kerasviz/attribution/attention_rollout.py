@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import keras
 
 from kerasviz.attribution import maps, registration
 from kerasviz.attribution.explainer import Explainer, RawMap, RawMaps
+from kerasviz.attribution.explanation import Explanation
 from kerasviz.attribution.grad_cam import RESOLUTIONS
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import tokens
@@ -111,6 +113,12 @@ class AttentionRollout(Explainer):
 
     def reader(self) -> Reading:
         return Reading()
+
+    def explain(self, inputs: Any, target: Any = None) -> Explanation:
+        """The maps of one batch with all that belongs to them; `target` sets the scores only."""
+        found = super().explain(inputs, target)
+        names = tuple(f"{name} (the map is the same for any)" for name in found.target_names)
+        return dataclasses.replace(found, target_names=names)
 
     def raw_maps(self, record: Run, score: Score) -> RawMaps:
         reading: Any = record.recorder.reader

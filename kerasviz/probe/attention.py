@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from kerasviz.probe import attention_masks
+from kerasviz.probe import attention_masks, containment
 from kerasviz.probe.attention_masks import Arguments
 from kerasviz.probe.backend import graph, softmaxes
 from kerasviz.probe.run import Run, run
@@ -83,6 +83,11 @@ class Heads:
     record: Run
     attentions: Sequence[Attention]
     unreachable: Sequence[str]
+
+
+def has_attention(model: keras.Model) -> bool:
+    """Whether a model holds one of Keras's attention layers."""
+    return any(isinstance(layer, STOCK) for layer in containment.all_layers(model))
 
 
 def attend(model: keras.Model, inputs: Any) -> Heads:
