@@ -251,19 +251,18 @@ def head_similarity(matrices: Mapping[str, Any]) -> Figure:
     figure = new_figure(1.0 + 2.0 * across, 0.4 + 2.1 * down)
     figure.set_layout_engine("constrained")
     axes: Any = figure.subplots(down, across, squeeze=False)
-    image = None
     for place, cell in enumerate(axes.flat):
         if place >= len(arrays):
             cell.set_axis_off()
             continue
-        image = cell.imshow(arrays[place], vmin=0.0, vmax=1.0, cmap="viridis")
+        cell.imshow(arrays[place], vmin=0.0, vmax=1.0, cmap="viridis")
         _write(cell, arrays[place])
         cell.set_title(shortened(list(matrices)[place], 26), fontsize=8)
         ticks = range(0, len(arrays[place]), max(1, len(arrays[place]) // 8))
         cell.set_xticks(ticks)
         cell.set_yticks(ticks)
         cell.tick_params(labelsize=7)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar = figure.colorbar(axes[0, 0].images[0], ax=axes, shrink=0.8)
     bar.set_label("mean cosine of two heads' attention", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure
