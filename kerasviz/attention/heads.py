@@ -26,9 +26,9 @@ ops: Any = keras.ops
 class Scores(Wrapper):
     """A `keras.Model` that returns what the attention layers of another model look at.
 
-    Keras's `MultiHeadAttention`, `GroupQueryAttention`, `Attention` and `AdditiveAttention` are
-    asked, also where they compute without ever building the scores; a custom layer's softmax(QKᵀ)V
-    is found in the graph. Nothing of the model is edited.
+    The softmax whose result multiplies the values is found in the graph, in Keras's layers (also
+    where they hand out no scores, as by default) and in custom ones. Where the graph shows none, as
+    for several attention axes, Keras's layers are asked. Nothing of the model is edited.
 
     Args:
         model: Any built Keras 3 model with attention.
@@ -50,7 +50,9 @@ class Scores(Wrapper):
     Example:
 
     ```python
-    heads = kv.attention.heads.Scores(vit)
+    from kerasviz.attention.heads import Scores
+
+    heads = Scores(vit)
     by_layer = heads(images)                # one batch
     by_layer = heads.predict(dataset)       # any size, progress bar
     ```
@@ -115,7 +117,7 @@ class _Wanted:
 def nothing_to_read(model: keras.Model, found: Heads) -> MethodError:
     """The error for a model without attention."""
     hidden = ", ".join(map(repr, found.unreachable))
-    received = f"its attention in {hidden}, which runs inside a loop" if hidden else "none"
+    received = f"its attention in {hidden}, which cannot be read" if hidden else "none"
     return MethodError(
         "Expected a model with attention: keras.layers.MultiHeadAttention, GroupQueryAttention, "
         f"Attention, or a layer that computes softmax(QKᵀ)V. Received: '{model.name}', {received}. "
@@ -126,9 +128,9 @@ def nothing_to_read(model: keras.Model, found: Heads) -> MethodError:
 def _not_there(address: str, known: dict[str, Attention], found: Heads) -> AddressError:
     if address in found.unreachable:
         return AddressError(
-            f"`layers` must be attention layers outside of loops. Received: {address!r}, which "
-            "runs inside a loop (`TimeDistributed`, a recurrent layer), where its scores cannot be "
-            "read. Apply the layer inside to single steps."
+            f"`layers` must be attention layers outside of loops. Received: {address!r}, whose "
+            "scores cannot be read: it runs inside a loop or computes in one fused step. "
+            "Apply the layer to single steps."
         )
     found.record.find(address)
     return AddressError(
@@ -193,8 +195,8 @@ def scores(
 def _warn_of(left_out: Sequence[str]) -> None:
     if left_out:
         warnings.warn(
-            f"Left out: {', '.join(map(repr, left_out))}, which run inside a loop "
-            "(`TimeDistributed`, a recurrent layer), where scores cannot be read.",
+            f"Left out: {', '.join(map(repr, left_out))}, whose scores cannot be read: inside a "
+            "loop, or computed in one fused step.",
             KerasvizWarning,
             stacklevel=3,
         )

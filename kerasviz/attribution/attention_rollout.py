@@ -233,7 +233,7 @@ def _no_attention(record: Run, found: Heads) -> MethodError:
     if found.attentions:
         received = f"'{name}', whose attention is all between different sequences"
     elif found.unreachable:
-        received = f"'{name}', whose attention in {found.unreachable[0]!r} runs inside a loop"
+        received = f"'{name}', whose attention in {found.unreachable[0]!r} cannot be read"
     return MethodError(
         f"Expected a model with self-attention. Received: {received}. Use `kv.GradCAM`."
     )

@@ -1,9 +1,10 @@
 """What every attention layer of a model pays attention to, as graph tensors.
 
-Keras's own layers are asked: each is called once more, on the same tensors and in inference mode,
-with `return_attention_scores=True`, which the layer's fused path cannot do and its other path can.
-What they handed on to the model is left as it was. Layers that spell softmax(QKᵀ)V themselves are
-found in the graph.
+The softmax whose result multiplies the values is found in the graph, also where a layer computes by
+`keras.ops.dot_product_attention` and hands out no scores: what the model computes is what is read.
+Where the graph shows none, as for several attention axes, Keras's own layers are asked: called once
+more, on copies of the same tensors and in inference mode, with `return_attention_scores=True`.
+Either way the model is left as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import keras
 from kerasviz.probe import attention_masks, containment
 from kerasviz.probe.attention_masks import Arguments
 from kerasviz.probe.backend import graph, softmaxes
+from kerasviz.probe.quiet import quiet
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.taps import Call
 
@@ -43,9 +45,8 @@ class Attention:
         allowed: (batch, heads, queries, keys) bool: which keys no mask hides.
         grid: Static sizes of the positions of the queries, where they lie along several axes.
         is_self: Whether queries and keys are the same tokens.
-        was_asked: Whether the layer was asked, and not its softmax found in the graph.
         result: What the layer returned to the model; None where no layer is around the softmax.
-        output: What it returned in the extra call; None where it was not asked.
+        output: What it returned when it was asked; None where its softmax was found.
     """
 
     address: str
@@ -54,7 +55,6 @@ class Attention:
     allowed: Any
     grid: tuple[int | None, ...]
     is_self: bool
-    was_asked: bool
     result: Any
     output: Any = None
 
@@ -76,8 +76,8 @@ class Heads:
     Attributes:
         record: The run.
         attentions: One per call of an attention layer, in the order of the calls.
-        unreachable: Addresses of calls inside a loop or a function of its own (`TimeDistributed`,
-            a recurrent layer), whose scores are not in this graph.
+        unreachable: Addresses of calls whose scores cannot be read: inside a loop or a function of
+            its own, or without a softmax in the graph and unwilling to hand them out.
     """
 
     record: Run
@@ -102,58 +102,83 @@ def attend(model: keras.Model, inputs: Any) -> Heads:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Answer:
-    """What an attention layer said when it was asked."""
+class _Question:
+    """One call of an attention layer, to be asked for its scores if need be.
 
-    scores: Any
-    output: Any
+    Attributes:
+        copies: Its arguments by name: a layer may strip the tensors themselves of their masks.
+        arguments: What they say.
+    """
+
+    copies: Mapping[str, Any]
     arguments: Arguments
 
 
 class Reading:
-    """A reader for `probe.run.run`: asks each attention layer for its scores, as it is called."""
-
-    def __init__(self) -> None:
-        self._spans: list[tuple[int, int]] = []
+    """A reader for `probe.run.run`: notes what each attention layer is called on."""
 
     def __call__(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if not isinstance(layer, STOCK):
             return None
-        parameters = inspect.signature(layer.call).parameters
-        if "return_attention_scores" not in parameters:
+        signature = inspect.signature(layer.call)
+        if "return_attention_scores" not in signature.parameters:
             return None
-        start = graph.position()
         try:
-            return _ask(layer, args, kwargs)
-        except (TypeError, ValueError, NotImplementedError):
+            given = dict(signature.bind(*args, **kwargs).arguments)
+        except TypeError:
             return None
-        finally:
-            self._spans.append((start, graph.position()))
+        return _Question(_copies(given), attention_masks.arguments(layer, given))
 
     def heads(self, record: Run) -> Heads:
         """All attention of a run that this has read."""
-        asked = [(call, call.read) for call in record.calls if call.read is not None]
-        here = [(call, answer) for call, answer in asked if graph.is_here(answer.scores)]
-        hidden = [call.address for call, answer in asked if not graph.is_here(answer.scores)]
         sources = _Sources(record)
-        done = [*self._spans, *(call.span for call, _ in here)]
-        found = [(call.span[0], _asked(call, answer, sources)) for call, answer in here]
-        found += _unasked(record, done, sources)
+        inputs = [x for x in keras.tree.flatten(record.inputs) if x is not None]
+        weightings = softmaxes.weightings(inputs)
+        calls = [call for call in record.calls if call.read is not None]
+        found, hidden = [], []
+        for call in calls:
+            one = _of_call(record, call, weightings, sources)
+            if one is None:
+                hidden.append(call.address)
+            else:
+                found.append((call.span[0], one))
+        rest = [one for one in weightings if not any(_within(one, call) for call in calls)]
+        found += _of_others(record, rest, sources)
         return Heads(record, [one for _, one in sorted(found, key=lambda pair: pair[0])], hidden)
 
 
-def _ask(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Answer | None:
-    """The layer's scores for copies of its arguments: a layer may strip tensors of their masks."""
-    bound = inspect.signature(layer.call).bind(*args, **kwargs)
-    given = dict(bound.arguments)
-    arguments = attention_masks.arguments(layer, given)
-    copies = _copies(given)
-    if "training" in inspect.signature(layer.call).parameters:
-        copies["training"] = False
-    found = layer(**{**copies, "return_attention_scores": True})
-    if not isinstance(found, (tuple, list)) or len(found) != 2 or found[1] is None:
+def _within(found: softmaxes.Weighting, call: Call) -> bool:
+    return call.span[0] <= found.start < call.span[1]
+
+
+def _of_call(
+    record: Run, call: Call, weightings: Sequence[softmaxes.Weighting], sources: _Sources
+) -> Attention | None:
+    """The attention of one call of a layer of Keras; None where it cannot be read."""
+    arguments = call.read.arguments
+    if not graph.is_here(arguments.query):
         return None
-    return _Answer(found[1], found[0], arguments)
+    inside = [one for one in weightings if _within(one, call)]
+    rank = len(arguments.query.shape)
+    wanted = {3: 4} if isinstance(call.layer, MULTI_HEAD) else {rank: rank}
+    if len(inside) == 1 and len(inside[0].order) == wanted.get(rank):
+        raw = ops.transpose(ops.cast(inside[0].weights, "float32"), inside[0].order)
+        return _read(call, raw, sources, None)
+    with quiet(record.recorder.model):
+        answer = _ask(call.layer, call.read.copies)
+    return None if answer is None else _read(call, answer[1], sources, answer[0])
+
+
+def _ask(layer: Any, copies: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """The layer's output and scores in an extra call; None where it does not hand them out."""
+    given = {**copies, "return_attention_scores": True}
+    if "training" in inspect.signature(layer.call).parameters:
+        given["training"] = False
+    try:
+        found = layer(**given)
+    except (TypeError, ValueError, NotImplementedError):
+        return None
+    return None if found[1] is None else (found[0], found[1])
 
 
 def _copies(arguments: Any) -> dict[str, Any]:
@@ -191,9 +216,9 @@ class _Sources:
         return [tensor in below for below in self._below]
 
 
-def _asked(call: Call, answer: _Answer, sources: _Sources) -> Attention:
-    arguments = answer.arguments
-    raw = ops.cast(answer.scores, "float32")
+def _read(call: Call, raw: Any, sources: _Sources, output: Any) -> Attention:
+    """From scores in the layer's own layout, and the output of the extra call if there was one."""
+    arguments, raw = call.read.arguments, ops.cast(raw, "float32")
     allowed = attention_masks.allowed(arguments, raw)
     axes = attention_masks.token_axes(arguments)
     rank = len(arguments.query.shape) - 2
@@ -208,9 +233,8 @@ def _asked(call: Call, answer: _Answer, sources: _Sources) -> Attention:
         ops.cast(fold(ops.cast(allowed, "float32"), axes, rank), "bool"),
         tuple(arguments.query.shape[1:-1]) if is_multi and rank > 1 else (),
         is_self,
-        True,
         _first(call.output),
-        answer.output,
+        output,
     )
 
 
@@ -268,16 +292,10 @@ def _product(sizes: Sequence[Any]) -> Any:
     return found
 
 
-def _unasked(
-    record: Run, done: Sequence[tuple[int, int]], sources: _Sources
+def _of_others(
+    record: Run, free: Sequence[softmaxes.Weighting], sources: _Sources
 ) -> list[tuple[int, Attention]]:
-    """Attention that no layer was asked for, by the softmaxes of the graph."""
-    inputs = [x for x in keras.tree.flatten(record.inputs) if x is not None]
-    free = [
-        found
-        for found in softmaxes.weightings(inputs)
-        if not any(start <= found.start < end for start, end in done)
-    ]
+    """Attention outside of Keras's layers, with the number of the operation it starts at."""
     owners = [_owner(record, found.start, found.end) for found in free]
     counts: dict[str, int] = {}
     result = []
@@ -310,4 +328,4 @@ def _found(
     is_self = _equal(*scores.shape[2:]) and (not found.factors or sources.same(*found.factors))
     layer = record.recorder.model if call is None else call.layer
     result = found.product if owner is None else _first(owner.output)
-    return Attention(address, layer, scores, scores > 0, (), is_self, False, result)
+    return Attention(address, layer, scores, scores > 0, (), is_self, result)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import kerasviz as kv
 from kerasviz.probe.attention import attend
+from kerasviz.probe.backend import softmaxes
 from kerasviz.probe.wrapper import Wrapper
 from tests.attention import models
 from tests.attention.models import ALL, Attending
@@ -49,37 +50,51 @@ def test_scores_are_those_of_the_weights(build: Callable[[], Attending]) -> None
 
 
 class Extra(Wrapper):
-    """What asked layers answered, beside what they handed on."""
+    """What layers answer when they are asked, beside what they handed on."""
 
     def compute(self, key: Any, inputs: Any, feeds: Any) -> tuple[dict[str, Any], Any]:
         found = attend(self.model, inputs)
-        pairs = {}
-        for one in found.attentions:
-            assert one.was_asked
-            pairs[f"{one.address}/asked"] = one.output
-            pairs[f"{one.address}/given"] = one.result
-            pairs[f"{one.address}/allowed"] = one.allowed
-        return pairs, None
+        return {
+            f"{name}/{one.address}": getattr(one, name)
+            for one in found.attentions
+            for name in ("scores", "allowed", "result", "output")
+            if getattr(one, name) is not None
+        }, None
 
 
-@pytest.mark.parametrize("build", ALL[:16], ids=lambda build: build.__name__)
-def test_the_extra_call_gives_what_the_layer_gave(build: Callable[[], Attending]) -> None:
+STOCK = ALL[:16]
+
+
+@pytest.mark.parametrize("build", STOCK, ids=lambda build: build.__name__)
+def test_asked_layers_say_what_the_graph_shows(
+    build: Callable[[], Attending], monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = build()
-    found = Extra(case.model).evaluate_on("pairs", case.inputs)
+    shown = Extra(case.model).evaluate_on("shown", case.inputs)
+    monkeypatch.setattr(softmaxes, "weightings", lambda inputs: [])
+    asked = Extra(case.model).evaluate_on("asked", case.inputs)
+    limit = max(case.tolerance, 1e-5)
     for address in case.taken:
-        asked, given = found[f"{address}/asked"], found[f"{address}/given"]
-        there = (
-            np.ones(asked.shape[:2], bool)
-            if case.seen is None
-            else found[f"{address}/allowed"].any(axis=(1, 3)).reshape(asked.shape[:-1])
-        )
-        limit = max(case.tolerance, 1e-5)
-        np.testing.assert_allclose(
-            asked[there].astype("float64"), given[there].astype("float64"), atol=limit, rtol=limit
-        )
-        if case.seen is not None:
-            allowed = found[f"{address}/allowed"]
-            np.testing.assert_array_equal(allowed, np.broadcast_to(case.seen, allowed.shape))
+        assert f"output/{address}" in asked
+        allowed = asked[f"allowed/{address}"]
+        np.testing.assert_array_equal(shown[f"allowed/{address}"], allowed)
+        seen = True if case.seen is None else case.seen
+        np.testing.assert_array_equal(np.broadcast_to(seen, allowed.shape), allowed)
+        rows = allowed.any(axis=-1)
+        scores = shown[f"scores/{address}"], asked[f"scores/{address}"]
+        np.testing.assert_allclose(*(one[rows] for one in scores), atol=limit)
+        given, answer = (asked[f"{name}/{address}"] for name in ("result", "output"))
+        there = allowed.any(axis=(1, 3)).reshape(answer.shape[:-1])
+        pair = (one[there].astype("float64") for one in (given, answer))
+        np.testing.assert_allclose(*pair, atol=limit, rtol=limit)
+
+
+def test_the_graph_is_read_wherever_it_shows_the_scores() -> None:
+    for make in STOCK:
+        case = make()
+        found = Extra(case.model).evaluate_on("shown", case.inputs)
+        is_asked = any(name.startswith("output/") for name in found)
+        assert is_asked == (make in (models.two_axes, models.along_rows, models.along_columns))
 
 
 def test_scores_are_read_where_the_layer_never_builds_them() -> None:
@@ -94,7 +109,7 @@ def test_scores_are_read_where_the_layer_never_builds_them() -> None:
     case = models.simple(Watched(2, 4, name="attention"))
     built.clear()
     found = kv.attention.scores(case.model, case.inputs)["attention"]
-    assert built == [True, False]
+    assert built == [False]
     np.testing.assert_allclose(found, expected(case, case.model)["attention"], atol=2e-6)
 
 
@@ -210,7 +225,7 @@ def test_each_step_of_time_distributed_is_a_call_of_its_own() -> None:
 def test_attention_in_a_loop_is_left_out_with_a_warning_or_refused() -> None:
     with pytest.warns(kv.errors.KerasvizWarning, match="Left out: 'loop/inner'"):
         assert list(kv.attention.scores(in_a_loop(True), models.TOKENS)) == ["outer"]
-    with pytest.raises(kv.errors.MethodError, match="'loop/inner', which runs inside a loop"):
+    with pytest.raises(kv.errors.MethodError, match="'loop/inner', which cannot be read"):
         kv.attention.scores(in_a_loop(False), models.TOKENS)
     with pytest.raises(kv.errors.AddressError, match="outside of loops"):
         kv.attention.scores(in_a_loop(True), models.TOKENS, "loop/inner")
