@@ -29,6 +29,8 @@ from typing import Any
 
 import keras
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_image
@@ -217,7 +219,7 @@ def _inside(heat: np.ndarray, box: np.ndarray) -> bool:
 def drawn(maps: dict[str, np.ndarray], images: np.ndarray, boxes: np.ndarray, title: str) -> Figure:
     """A column an image: itself, then each method's map, scaled by its own peak, over it."""
     shares = {name: on_digit(heat[: len(images)], boxes) for name, heat in maps.items()}
-    figure = Figure(figsize=(1.55 * len(images) + 0.6, 1.72 * (len(maps) + 1)))
+    figure = Figure(figsize=(1.55 * len(images) + 0.6, 1.72 * (len(maps) + 1) + 0.5))
     figure.set_layout_engine("constrained")
     axes: Any = figure.subplots(len(maps) + 1, len(images), squeeze=False)
     for column, (image, (y, x)) in enumerate(zip(images, boxes, strict=True)):
@@ -237,6 +239,9 @@ def drawn(maps: dict[str, np.ndarray], images: np.ndarray, boxes: np.ndarray, ti
             cell.set(xticks=[], yticks=[])
             if column == 0:
                 cell.set_ylabel(name, fontsize=10)
+    colors = ScalarMappable(Normalize(0.0, 1.0), ListedColormap(plots.color_bar()[0]))
+    bar = figure.colorbar(colors, ax=axes, location="bottom", shrink=0.5, aspect=40)
+    bar.set_label("share of each map's own peak", fontsize=9)
     figure.suptitle(title, fontsize=10)
     return figure
 

@@ -117,7 +117,7 @@ class AttentionRollout(Explainer):
     def explain(self, inputs: Any, target: Any = None) -> Explanation:
         """The maps of one batch with all that belongs to them; `target` sets the scores only."""
         found = super().explain(inputs, target)
-        names = tuple(f"{name} (the map is the same for any)" for name in found.target_names)
+        names = tuple(f"{name} (same map for any)" for name in found.target_names)
         return dataclasses.replace(found, target_names=names)
 
     def raw_maps(self, record: Run, score: Score) -> RawMaps:

@@ -178,7 +178,7 @@ def heads_by_depth(
     axes.grid(axis="y", color=LINE, alpha=0.2)
     axes.set_title("Each mark a head: mean ± sd over the samples", fontsize=9)
     if len(named) > 1:
-        axes.legend(fontsize=8, frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 

@@ -83,7 +83,7 @@ def test_the_target_changes_the_score_and_not_the_map() -> None:
     assert not np.allclose(one.scores, other.scores)
     assert one.parameters["depends_on_target"] is False
     assert "same for every target" in one.layer_reason
-    assert set(one.target_names) == {"class 0 (the map is the same for any)"}
+    assert set(one.target_names) == {"class 0 (same map for any)"}
     note = kv.report.notes.note_for(rollout.title)
     assert note is not None
     assert "target" in note.lies

@@ -43,7 +43,7 @@ def test_depth_is_the_order_of_the_layers() -> None:
     figure = plots.heads_by_depth({"before": table(), "after": table(1.0)})
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b"]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["before", "after"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["before", "after"]
     means = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 2]
     np.testing.assert_allclose(means, [[1.0, 4.0], [2.0, 5.0]])
     markers = {line.get_marker() for line in axes.lines} - {"None", "", None}
