@@ -65,7 +65,7 @@ def main(epochs: int, samples: int, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     title = f"Test accuracy {accuracy:.1%}; share of the map on the digit (by area {AREA:.0%})"
     figure = drawn(maps, shown[:5], boxes[:5], title)
-    (output / "vision_transformer.png").write_bytes(plots.to_png(figure, dpi=110))
+    (output / "vision_transformer.png").write_bytes(plots.to_png(figure, dpi=75))
     scores = {a: one[0] for a, one in kv.attention.scores(model, shown[:1]).items()}
     heads = plots.attention_maps(scores, enlarged(shown[0]), (CELLS, CELLS))
     depth = plots.heads_by_depth({"untrained": before, "trained": after}, "normalized_entropy")
