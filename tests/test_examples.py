@@ -21,6 +21,7 @@ SMALL = {
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
+    "vision_transformer": ["--epochs", "1", "--samples", "5"],
     "why_a_not_b": ["--size", "64"],
 }
 

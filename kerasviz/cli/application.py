@@ -88,7 +88,8 @@ def explain(
         list[str] | None,
         typer.Option(
             metavar="METHOD",
-            help="grad-cam, cam, saliency, guided-saliency or deconvnet; may be repeated. "
+            help="grad-cam, cam, saliency, guided-saliency, deconvnet or attention-rollout; may be "
+            "repeated. "
             "Default: all that fit the model.",
         ),
     ] = None,
