@@ -22,6 +22,7 @@ SIZE = 50
 FILTERS = 512
 DEEPEST = 999
 LARGEST_SEED = 400_000
+LARGEST_NUMBER = 1e9
 MOST_BYTES = 4 * 2**30
 FLOAT_BYTES = 4
 
@@ -158,12 +159,15 @@ def whole(value: Any, name: str, most: int | None = None) -> int:
 
 
 def _normal(value: Any, name: str) -> Normal:
-    text = f"`{name}` must be a mean and a standard deviation from 0 on, both finite."
+    text = (
+        f"`{name}` must be a mean and a standard deviation from 0 on, both of at most "
+        f"{LARGEST_NUMBER:.0e} in size."
+    )
     try:
         mean, std = (float(number) for number in value)
     except (TypeError, ValueError):
         raise InputError(f"{text} Received: {value!r}.") from None
-    if not (math.isfinite(mean) and math.isfinite(std)) or std < 0.0:
+    if not (abs(mean) <= LARGEST_NUMBER and 0.0 <= std <= LARGEST_NUMBER):
         raise InputError(f"{text} Received: {(mean, std)!r}.")
     return mean, std
 
