@@ -323,13 +323,11 @@ def _simulate(settings: Settings, seeds: Any, baseline: bool, verbose: Any) -> S
     flags = [False, True] if settings.attention and baseline else [settings.attention]
     check_memory(settings, len(flags), len(numbers))
     measured = random_networks.run(settings, flags, numbers, verbose)
-    found: Simulation | None = None
-    for network, flag in enumerate(flags):
-        own = dataclasses.replace(settings, attention=flag)
-        found = _simulation(own, numbers, measured, network, found)
-    if found is None:
-        raise RuntimeError("no network was run")
-    return found
+    without: Simulation | None = None
+    if len(flags) == 2:
+        plain = dataclasses.replace(settings, attention=False)
+        without = _simulation(plain, numbers, measured, 0, None)
+    return _simulation(settings, numbers, measured, len(flags) - 1, without)
 
 
 def _simulation(

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from kerasviz.errors import InputError
 from kerasviz.plots.colors import LINE, colormap_for
-from kerasviz.plots.reading import number
+from kerasviz.plots.reading import number, shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
 MARGIN = 0.2
@@ -56,21 +56,26 @@ def simulations(
     across = left + BAR + TICKS + CURVES + MARGIN
     sheet = Sheet(across, HEADING + SIDE + WORDS + 2 * MARGIN)
     sheet.text(MARGIN, MARGIN, _title(shown), fontsize=11, fontweight="bold")
-    sheet.text(MARGIN, MARGIN + 0.22, _subtitle(shown[-1]), color=LINE)
+    sheet.text(MARGIN, MARGIN + 0.22, _subtitle(shown), color=LINE)
     top = MARGIN + HEADING
     norm, colors = Normalize(low, high), colormap_for(signed=False)
+    names = _names(shown)
     for column, (one, picture) in enumerate(zip(shown, pictures, strict=True)):
         x = MARGIN + column * (SIDE + GAP)
         axes = sheet.axes(x, top, SIDE, SIDE)
-        axes.imshow(picture, norm=norm, cmap=colors, interpolation="nearest")
+        finite = np.clip(picture, None, 2.0 * max(high, 1.0))
+        axes.imshow(finite, norm=norm, cmap=colors, interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
-        for line, text in enumerate(_words(one, picture, high, seed)):
+        words = [names[column], *_words(one, picture, high, seed)]
+        for line, text in enumerate(words):
             style = {"fontweight": "bold"} if line == 0 else {}
             sheet.text(x, top + SIDE + 0.06 + line * LINE_HEIGHT, text, **style)
     _color_bar(sheet, left - GAP / 2, top, norm, pictures)
     _curves(
-        sheet.axes(across - MARGIN - CURVES + 0.45, top + 0.1, CURVES - 0.45, SIDE - 0.1), shown
+        sheet.axes(across - MARGIN - CURVES + 0.45, top + 0.1, CURVES - 0.45, SIDE - 0.4),
+        shown,
+        names,
     )
     return sheet.figure
 
@@ -80,20 +85,41 @@ def _title(shown: Sequence[Any]) -> str:
     last = shown[-1]
     if len(shown) != 2 or last.baseline is not shown[0]:
         return f"Activations after random {kind}"
+    if last.diagnosis or last.baseline.diagnosis:
+        return f"Activations after random {kind}"
     ratio = number(float(np.mean(last.ratios)))
     expected = number(last.expected_ratio)
     return f"Attention multiplies the mean after random {kind} by {ratio} (expected {expected})"
 
 
-def _subtitle(one: Any) -> str:
-    found = one.parameters
+def _subtitle(shown: Sequence[Any]) -> str:
+    found = shown[-1].parameters
     text = f"{found['depth']} layers, {found['size']} × {found['size']}"
     if "filters" in found:
         text += f", {found['filters']} filters"
-    if one.attention:
-        for name in ("multiplier", "bias"):
-            text += f", {name} {found[name][0]:.4g} (std {found[name][1]:.3g})"
+    if sum(one.attention for one in shown) == 1:
+        text += f", {_attention(next(one for one in shown if one.attention))}"
     return text
+
+
+def _attention(one: Any) -> str:
+    pairs = [(name, *one.parameters[name]) for name in ("multiplier", "bias")]
+    return ", ".join(f"{name} {mean:.4g} (std {std:.3g})" for name, mean, std in pairs)
+
+
+def _names(shown: Sequence[Any]) -> list[str]:
+    """With and without attention; the group of a model; several by their distributions."""
+    several = sum(one.attention for one in shown) > 1
+    names = []
+    for one in shown:
+        name = "with attention" if one.attention else "without attention"
+        if one.attention and "group" in one.provenance:
+            name = f"attention of {shortened(one.provenance['group'], 28)}"
+        elif one.attention and several:
+            (factor, _), (offset, _) = one.parameters["multiplier"], one.parameters["bias"]
+            name = f"with attention × {factor:.4g} {offset:+.3g}"
+        names.append(name)
+    return names
 
 
 def _words(one: Any, picture: np.ndarray, high: float, seed: int | None) -> list[str]:
@@ -105,7 +131,6 @@ def _words(one: Any, picture: np.ndarray, high: float, seed: int | None) -> list
     if one.diagnosis:
         capped = ": beyond float32" if np.isinf(picture).any() else ": all zero"
     return [
-        "with attention" if one.attention else "without attention",
         f"mean {number(one.mean)}{spread} ({seeds})",
         f"expected {number(one.expected)} ± {number(one.expected_std)}",
         f"seed {number_of_seed}{capped}",
@@ -129,27 +154,29 @@ def _color_bar(
     bar.outline.set_linewidth(0.5)
 
 
-def _curves(axes: Axes, shown: Sequence[Any]) -> None:
+def _curves(axes: Axes, shown: Sequence[Any], names: Sequence[str]) -> None:
     """Expected means with a band of one standard deviation, measured ones as points."""
-    for one, color, mark in zip(shown, COLORS, MARKS, strict=False):
+    for one, name, color, mark in zip(shown, names, COLORS, MARKS, strict=False):
         layers = np.arange(1, len(one.expected_layers) + 1)
         middle, spread = one.expected_layers, one.expected_layer_stds
         finite = np.isfinite(middle) & np.isfinite(spread)
-        label = "with attention" if one.attention else "without attention"
-        axes.plot(layers[finite], middle[finite], color=color, linewidth=1.0)
+        layers, middle, spread = layers[finite], middle[finite], spread[finite]
+        axes.plot(layers, middle, color=color, linewidth=1.0)
         low, high = (middle + sign * spread for sign in (-1, 1))
-        axes.fill_between(layers[finite], low[finite], high[finite], color=color, alpha=0.25, lw=0)
+        axes.fill_between(layers, low, high, color=color, alpha=0.25, linewidth=0)
         measured = one.layer_means.mean(axis=0)
         measured[~np.isfinite(measured)] = np.nan
-        axes.plot(layers, measured, mark, color=color, markersize=4, label=label)
+        points = np.arange(1, len(measured) + 1)
+        axes.plot(points, measured, mark, color=color, markersize=4, label=name)
     if shown[0].kind == "dense":
         axes.set_yscale("log")
     axes.set_xlabel("layer", fontsize=8, labelpad=1)
     axes.set_title("mean activation: measured (points), expected ± std", fontsize=8, loc="left")
-    axes.tick_params(labelsize=8, length=2)
+    axes.tick_params(labelsize=8, length=2, which="both")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    below = {"loc": "upper left", "bbox_to_anchor": (-0.12, -0.12), "borderaxespad": 0.0}
+    axes.legend(fontsize=8, frameon=False, **below)
 
 
 def _picture(one: Any, seed: int | None) -> np.ndarray:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from kerasviz.plots.attention_impact import COLORS
 from kerasviz.plots.colors import LINE, SIGNED, colormap_for
@@ -35,8 +36,8 @@ def sweep(found: Any, quantity: str = "mean", *, marks: Any = ()) -> Figure:
         A matplotlib `Figure`, not shown.
     """
     sheet = Sheet(LEFT + WIDTH + 0.15 + BAR + RIGHT, TOP + HEIGHT + BOTTOM)
-    sheet.text(LEFT, 0.15, _title(found, quantity), fontsize=11, fontweight="bold")
-    sheet.text(LEFT, 0.37, _subtitle(found), color=LINE)
+    sheet.text(0.15, 0.15, _title(found, quantity), fontsize=11, fontweight="bold")
+    sheet.text(0.15, 0.37, _subtitle(found), color=LINE)
     axes = sheet.axes(LEFT, TOP, WIDTH, HEIGHT)
     values = found.expected if quantity == "mean" else found.ratios
     if values.ndim == 1:
@@ -45,7 +46,8 @@ def sweep(found: Any, quantity: str = "mean", *, marks: Any = ()) -> Figure:
         _heat_map(sheet, axes, found, quantity, values)
         for x, y in marks:
             axes.plot(x, y, "*", color="white", markeredgecolor="black", markersize=13)
-    axes.tick_params(labelsize=8, length=2)
+    axes.tick_params(labelsize=8, length=2, which="both")
+    _whole_ticks(axes, found)
     return sheet.figure
 
 
@@ -126,6 +128,14 @@ def _curve(axes: Axes, found: Any, quantity: str) -> None:
         axes.set_yscale("log")
     axes.set_xlabel(_name(name), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _whole_ticks(axes: Axes, found: Any) -> None:
+    """No half layers."""
+    names = list(found.over)
+    for name, axis in zip(reversed(names), (axes.xaxis, axes.yaxis), strict=False):
+        if np.issubdtype(found.over[name].dtype, np.integer):
+            axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
