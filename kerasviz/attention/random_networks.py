@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -39,7 +39,24 @@ def tensor_seeds(seed: int, layer: int) -> list[int]:
     return list(range(first, first + TENSORS))
 
 
-def run(settings: Settings, flags: Sequence[bool], seeds: Sequence[int], verbose: Any) -> Measured:
+def progress_bar(total: int, verbose: Any) -> Callable[[], object]:
+    """Keras's progress bar over so many layers, as the function to call after each.
+
+    Args:
+        total: How many.
+        verbose: "auto" or 1 to show it, 0 not to.
+    """
+    shown = 0 if verbose in (0, "0", False) else 1
+    bar = keras.utils.Progbar(total, verbose=shown, unit_name="layer")
+    return lambda: bar.add(1)
+
+
+def run(
+    settings: Settings,
+    flags: Sequence[bool],
+    seeds: Sequence[int],
+    progress: Callable[[], object],
+) -> Measured:
     """Run the networks of every seed.
 
     Only one layer's weights are in memory at a time.
@@ -48,20 +65,18 @@ def run(settings: Settings, flags: Sequence[bool], seeds: Sequence[int], verbose
         settings: What the networks are made of.
         flags: One a network: whether it has attention. All share their weights.
         seeds: One a draw.
-        verbose: "auto" or 1 for a progress bar over layers, 0 for none.
+        progress: Called after each layer of each seed.
     """
     shape = (len(flags), len(seeds))
     means = np.empty((*shape, settings.depth))
     images = np.empty((*shape, settings.size, settings.size), np.float32)
-    shown = 0 if verbose in (0, "0", False) else 1
-    bar = keras.utils.Progbar(len(seeds) * settings.depth, verbose=shown, unit_name="layer")
     layers = RandomLayers(_normals(settings), list(flags))
     network = _dense if settings.kind == "dense" else _convolutional
     for index, seed in enumerate(seeds):
         picture: Any = None
         for layer, (x, layer_means) in enumerate(network(layers, settings, seed)):
             means[:, index, layer] = np.asarray(layer_means)
-            bar.update(index * settings.depth + layer + 1)
+            progress()
             picture = x
         images[:, index] = _picture(settings, picture)
     return Measured(means, images)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -313,16 +315,39 @@ def simulate_group(
     """
     found = group_distribution(model, group, groups)
     made = checked(kind, depth=depth, multiplier=found.multiplier, bias=found.bias, **settings)
-    simulation = _simulate(made, seeds, baseline, verbose)
-    source = provenance(model) | {"group": group, "weights": found.counts}
-    return dataclasses.replace(simulation, provenance=source)
+    return dataclasses.replace(
+        _simulate(made, seeds, baseline, verbose),
+        provenance=provenance(model) | {"group": group, "weights": found.counts},
+    )
 
 
 def _simulate(settings: Settings, seeds: Any, baseline: bool, verbose: Any) -> Simulation:
+    bar = functools.partial(random_networks.progress_bar, verbose=verbose)
+    return simulated(settings, seeds, baseline, bar)
+
+
+def simulated(
+    settings: Settings,
+    seeds: Any,
+    baseline: bool,
+    progress: Callable[[int], Callable[[], object]],
+) -> Simulation:
+    """What `simulate_dense` and `simulate_cnn` return.
+
+    Args:
+        settings: Of the network.
+        seeds: As there.
+        baseline: As there.
+        progress: From the number of layers to the function to call after each.
+
+    Raises:
+        InputError: It needs more than 4 GiB.
+    """
     numbers = checked_seeds(seeds)
     flags = [False, True] if settings.attention and baseline else [settings.attention]
     check_memory(settings, len(flags), len(numbers))
-    measured = random_networks.run(settings, flags, numbers, verbose)
+    advance = progress(len(numbers) * settings.depth)
+    measured = random_networks.run(settings, flags, numbers, advance)
     without: Simulation | None = None
     if len(flags) == 2:
         plain = dataclasses.replace(settings, attention=False)

@@ -100,7 +100,7 @@ class Sweep:
 
 def sweep(
     kind: str = "dense",
-    over: Mapping[str, Sequence[float]] | None = None,
+    over: Mapping[str, Any] | None = None,
     *,
     simulate: bool = False,
     seeds: Any = 8,
@@ -141,14 +141,14 @@ def sweep(
     axes = _axes(kind, over)
     base = checked(kind, **settings)
     low, high = _limits(limits)
-    deepest = {"depth": int(axes["depth"].max())} if "depth" in axes else {}
+    deepest = int(axes["depth"].max()) if "depth" in axes else base.depth
     shape = tuple(len(values) for values in axes.values())
     found = np.empty((3, *shape))
     known: dict[Settings, Any] = {}
     for place in np.ndindex(shape):
         cell = _cell(base, axes, place)
         for row, attention in ((0, True), (2, False)):
-            one = dataclasses.replace(cell, attention=attention, **deepest)
+            one = dataclasses.replace(cell, attention=attention, depth=deepest)
             if not attention:
                 one = dataclasses.replace(one, multiplier=(1.0, 0.0), bias=(0.0, 0.0))
             if one not in known:
@@ -181,9 +181,11 @@ def _checked_cells(
     cells = [dataclasses.replace(_cell(base, axes, place), attention=True) for place in places]
     for cell in cells:
         check_memory(cell, 1, len(numbers))
+    total = len(numbers) * sum(cell.depth for cell in cells)
+    progress = random_networks.progress_bar(total, verbose)
     rows = []
     for place, cell in zip(places, cells, strict=True):
-        measured = random_networks.run(cell, [True], numbers, verbose).means[0, :, -1]
+        measured = random_networks.run(cell, [True], numbers, progress).means[0, :, -1]
         at = {
             name: values[index] for (name, values), index in zip(axes.items(), place, strict=True)
         }
@@ -194,7 +196,7 @@ def _checked_cells(
     return pd.DataFrame(rows)
 
 
-def _axes(kind: str, over: Mapping[str, Sequence[float]] | None) -> dict[str, np.ndarray]:
+def _axes(kind: str, over: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
     """The settings to vary, each with its values in ascending order."""
     if over is None:
         over = {

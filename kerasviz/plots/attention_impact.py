@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from kerasviz.errors import InputError
 from kerasviz.plots.colors import LINE, colormap_for
@@ -173,9 +174,13 @@ def _curves(axes: Axes, shown: Sequence[Any], names: Sequence[str]) -> None:
     axes.set_xlabel("layer", fontsize=8, labelpad=1)
     axes.set_title("mean activation: measured (points), expected ± std", fontsize=8, loc="left")
     axes.tick_params(labelsize=8, length=2, which="both")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
-    below = {"loc": "upper left", "bbox_to_anchor": (-0.12, -0.12), "borderaxespad": 0.0}
+    below: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (-0.12, -0.12),
+        "borderaxespad": 0.0,
+    }
     axes.legend(fontsize=8, frameon=False, **below)
 
 

@@ -55,7 +55,7 @@ def _heat_map(sheet: Sheet, axes: Axes, found: Any, quantity: str, values: np.nd
     """The second setting runs along the horizontal axis."""
     (vertical, y), (horizontal, x) = found.over.items()
     norm, colors = _scale(found, quantity, values)
-    shown = np.where(np.isfinite(values), values, norm.vmax)
+    shown = np.where(np.isfinite(values), values, MOST)
     mesh = axes.pcolormesh(_edges(x), _edges(y), shown, norm=norm, cmap=colors)
     _contours(axes, x, y, found)
     axes.set_xlabel(_name(horizontal), fontsize=9)
@@ -83,7 +83,7 @@ def _contours(axes: Axes, x: np.ndarray, y: np.ndarray, found: Any) -> None:
     """Lines where attention changes nothing, and where it begins to starve or explode."""
     handles = []
     low, high = found.limits
-    lines = (
+    lines: tuple[tuple[float, Any, str], ...] = (
         (1.0, "-", "as without attention"),
         (high, "--", f"explodes: × {number(high)} or more"),
         (low, ":", f"starves: × {number(low)} or less"),
