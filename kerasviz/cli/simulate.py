@@ -145,7 +145,7 @@ def _surroundings(settings: Settings) -> Sweep:
     own: dict[str, Any] = {"size": settings.size, "bias": settings.bias, "multiplier": multiplier}
     if settings.kind == "cnn":
         own |= {"filters": settings.filters, "divisor": settings.divisor}
-    reach = max(0.4, 2.0 * multiplier[1])
+    reach = 0.4 * max(1.0, abs(multiplier[0]))
     values = np.linspace(multiplier[0] - reach, multiplier[0] + reach, 17)
     over = {"depth": range(1, depth + 1), "multiplier_mean": values}
     return sweep(settings.kind, over, **own)

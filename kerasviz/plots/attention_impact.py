@@ -29,6 +29,7 @@ ORIGINAL = {"depth": 11, "size": 50, "kernel": [0.0, 0.05], "layer_bias": [0.0, 
 ORIGINAL_CAP = 4000.0
 CNN_LIMITS = (0.0, 2.0)
 PERCENTILE = 98.0
+LOWEST_BAND = 30.0
 COLORS = ("#56606b", "#d55e00", "#0072b2", "#009e73", "#cc79a7")
 MARKS = ("o", "s", "^", "D", "v")
 
@@ -163,8 +164,8 @@ def _curves(axes: Axes, shown: Sequence[Any], names: Sequence[str]) -> None:
         finite = np.isfinite(middle) & np.isfinite(spread)
         layers, middle, spread = layers[finite], middle[finite], spread[finite]
         axes.plot(layers, middle, color=color, linewidth=1.0)
-        low, high = (middle + sign * spread for sign in (-1, 1))
-        axes.fill_between(layers, low, high, color=color, alpha=0.25, linewidth=0)
+        low = np.maximum(middle - spread, middle / LOWEST_BAND)
+        axes.fill_between(layers, low, middle + spread, color=color, alpha=0.25, linewidth=0)
         measured = one.layer_means.mean(axis=0)
         measured[~np.isfinite(measured)] = np.nan
         points = np.arange(1, len(measured) + 1)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from kerasviz.plots.attention_impact import COLORS
 from kerasviz.plots.colors import LINE, SIGNED, colormap_for
@@ -21,6 +21,7 @@ WIDTH, HEIGHT = 4.6, 3.4
 LEFT, TOP, BOTTOM = 0.75, 0.65, 0.85
 BAR, RIGHT = 0.16, 0.8
 MANY = 20.0
+MOST_PLAIN = 6.0
 LEAST, MOST = 1e-6, 1e38
 
 
@@ -61,6 +62,9 @@ def _heat_map(sheet: Sheet, axes: Axes, found: Any, quantity: str, values: np.nd
     axes.set_xlabel(_name(horizontal), fontsize=9)
     axes.set_ylabel(_name(vertical), fontsize=9)
     bar = sheet.figure.colorbar(mesh, cax=sheet.axes(LEFT + WIDTH + 0.15, TOP, BAR, HEIGHT))
+    if isinstance(norm, LogNorm):
+        low, high = bar.ax.get_ylim()
+        _plain_ticks(bar.ax.yaxis, float(np.log10(high / low)))
     bar.ax.tick_params(labelsize=8, length=2, which="both")
     bar.outline.set_linewidth(0.5)
 
@@ -128,6 +132,14 @@ def _curve(axes: Axes, found: Any, quantity: str) -> None:
         axes.set_yscale("log")
     axes.set_xlabel(_name(name), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _plain_ticks(axis: Any, decades: float) -> None:
+    """0.5 and 20 instead of powers of ten, where there are few of them."""
+    if decades < MOST_PLAIN:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        minor = NullFormatter() if decades > 1 else FuncFormatter(lambda value, _: f"{value:.1g}")
+        axis.set_minor_formatter(minor)
 
 
 def _whole_ticks(axes: Axes, found: Any) -> None:
