@@ -42,7 +42,7 @@ def main(size: int, depth: int, seeds: int, output: Path) -> None:
     }
     output.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        (output / name).write_bytes(plots.to_png(figure, dpi=130))
+        (output / name).write_bytes(plots.to_png(figure, dpi=85))
         print(output / name)
 
 
