@@ -1,13 +1,13 @@
 """The dense impact simulator, the same by hand, and its parts alone, in one run.
 
-    python benchmarks/attention.py [--size 50] [--depth 11] [--seeds 8] [--rounds 5]
+    python benchmarks/attention.py [--size 50] [--depth 11] [--seeds 8] [--rounds 3]
 
 By hand means: one `tf.function` a network that draws every layer's kernel and bias as
 `keras.initializers.RandomNormal` does and multiplies, without attention; "with attention" draws
 and applies that too. Both are compared with kerasviz running one network, and with kerasviz
 running the pair with and without attention on the same kernels. The draws alone and the products
-alone, with all kernels given, show where the time goes. All take turns, so that a drift of the
-machine meets all of them; ratios are medians over pairs of the same round.
+alone, with all kernels given, show where the time goes. All take turns, seed by seed; ratios are
+medians over pairs of the same turn, of processor time, which other programs disturb least.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+HAND, DRAWS, PRODUCTS = "by hand, without attention", "draws alone", "products alone"
+
 
 def by_hand(size: int, depth: int, attention: bool) -> Callable[[int], Any]:
-    """The seed document's network as one would write it for these settings only."""
+    """The network as one would write it for these settings only."""
     import tensorflow as tf
 
     units = size**2
@@ -93,37 +95,41 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=50)
     parser.add_argument("--depth", type=int, default=11)
     parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     shape = (options.size, options.depth)
     runs = {
-        "by hand, without attention": by_hand(*shape, attention=False),
+        HAND: by_hand(*shape, attention=False),
         "by hand, with attention": by_hand(*shape, attention=True),
         "kerasviz, without attention": simulator(*shape, attention=False),
         "kerasviz, with attention": simulator(*shape, baseline=False),
         "kerasviz, both on the same kernels": simulator(*shape),
-        "draws alone": draws_alone(*shape),
-        "products alone": products_alone(*shape),
+        DRAWS: draws_alone(*shape),
+        PRODUCTS: products_alone(*shape),
     }
     for run in runs.values():
         run(0)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    wall: dict[str, list[float]] = {name: [] for name in runs}
+    used: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            for seed in range(options.seeds):
+        for seed in range(options.seeds):
+            for name, run in runs.items():
+                start, before = time.perf_counter(), time.process_time()
                 run(seed)
-            seconds[name].append(time.perf_counter() - start)
-    print(f"{options.depth} layers of {options.size} x {options.size}, {options.seeds} seeds")
-    for name, times in seconds.items():
-        ratios = [
-            statistics.median(a / b for a, b in zip(times, seconds[other], strict=True))
-            for other in ("by hand, without attention", "products alone")
-        ]
+                wall[name].append(time.perf_counter() - start)
+                used[name].append(time.process_time() - before)
+    print(f"{options.depth} layers of {options.size} x {options.size}, a network of one seed")
+    for name in runs:
         print(
-            f"{name:36} {statistics.median(times):6.2f} s   {ratios[0]:5.2f} x by hand without "
-            f"attention   {ratios[1]:6.1f} x products alone"
+            f"{name:35} {1000 * min(wall[name]):7.0f} ms at best; processor time: "
+            f"{paired(used, name, HAND):5.2f} x by hand, {paired(used, name, DRAWS):5.2f} x draws, "
+            f"{paired(used, name, PRODUCTS):6.1f} x products"
         )
+
+
+def paired(seconds: dict[str, list[float]], name: str, other: str) -> float:
+    """Median ratio over pairs."""
+    return statistics.median(a / b for a, b in zip(seconds[name], seconds[other], strict=True))
 
 
 if __name__ == "__main__":

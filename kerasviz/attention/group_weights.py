@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasviz.attention.description import gathered
+from kerasviz.attention.groups import chosen_groups, group_depths
 from kerasviz.attention.settings import Normal
 from kerasviz.errors import InputError
 from kerasviz.probe import containment
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasviz.probe.held_weights import HeldWeight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +28,14 @@ class Distribution:
         multiplier: (1 + mean, std) of the kernels; (1, 0) where there are none.
         bias: (mean, std) of the biases; (0, 0) where there are none.
         counts: Number of weights of each role.
+        depth: How many gates of the group follow each other in the model; None of a layer, or
+            where that is not known.
     """
 
     multiplier: Normal
     bias: Normal
     counts: dict[str, int]
+    depth: int | None
 
 
 def group_distribution(model: keras.Model, group: str, groups: Any = None) -> Distribution:
@@ -41,36 +47,33 @@ def group_distribution(model: keras.Model, group: str, groups: Any = None) -> Di
         groups: What `kv.attention.weights` takes.
 
     Raises:
+        AddressError: A choice of `groups` that matches no weight.
         InputError: No such group, or one without kernels and biases, or weights that are NaN.
+        MethodError: No attention was found, and the group is no address.
     """
-    from kerasviz.attention.summary import weights
-
-    addresses = {address for address, _ in containment.walk(model)} if groups is None else set()
-    if group in addresses:
-        found = weights(model, {group: f"^{re.escape(group)}/.*"})
-    else:
-        found = weights(model, groups)
-    _check_group(found, group)
-    kernels, biases = (_values(found, group, role) for role in ("kernel", "bias"))
+    layers = dict(containment.walk(model)) if groups is None else {}
+    chosen = chosen_groups(model, {group: layers[group]} if group in layers else groups)
+    known = {one.name: one.by_role() for one in chosen}
+    held = known.get(group, {})
+    if not {"kernel", "bias"} & set(held):
+        raise InputError(
+            f"`group` must be one of {list(known)}, or the address of a layer, with a kernel or "
+            f"bias. Received: {group!r}. `kv.attention.summarize` lists groups, `kv.layers` "
+            "addresses."
+        )
+    kernels, biases = (_values(held.get(role, ()), group, role) for role in ("kernel", "bias"))
     multiplier, bias = (1.0, 0.0), (0.0, 0.0)
     if kernels.size:
         multiplier = (1.0 + float(kernels.mean()), float(kernels.std()))
     if biases.size:
         bias = (float(biases.mean()), float(biases.std()))
-    return Distribution(multiplier, bias, {"kernel": kernels.size, "bias": biases.size})
+    own = [one for one in chosen if one.name == group]
+    depth = None if group in layers else group_depths(model, own)[0]
+    return Distribution(multiplier, bias, {"kernel": kernels.size, "bias": biases.size}, depth)
 
 
-def _check_group(found: Mapping[tuple[str, str], np.ndarray], group: str) -> None:
-    if not any((group, role) in found for role in ("kernel", "bias")):
-        known = sorted({name for name, role in found if role in ("kernel", "bias")})
-        raise InputError(
-            f"`group` must be one of {known}, or the address of a layer with a kernel or bias. "
-            f"Received: {group!r}. `kv.attention.summarize` lists groups, `kv.layers` addresses."
-        )
-
-
-def _values(found: Mapping[tuple[str, str], np.ndarray], group: str, role: str) -> np.ndarray:
-    values = np.asarray(found.get((group, role), ()), np.float64).reshape(-1)
+def _values(held: Sequence[HeldWeight], group: str, role: str) -> np.ndarray:
+    values = gathered(held, "float64") if held else np.zeros(0)
     broken = int(values.size - np.isfinite(values).sum())
     if broken:
         raise InputError(

@@ -300,7 +300,8 @@ def simulate_group(
         model: Any built Keras 3 model; not altered.
         group: A group of `kv.attention.weights(model, groups)`, or the address of a layer.
         kind: "dense" or "cnn".
-        depth: Number of layers. None: 11 dense layers, or 22 convolutions.
+        depth: Number of layers. None: how many gates of the group follow each other in the model;
+            of a layer, or where that is not known, 11 dense layers or 22 convolutions.
         groups: What `kv.attention.weights` takes; None for the modules that it knows.
         seeds: As for `simulate_dense`.
         baseline: As for `simulate_dense`.
@@ -311,10 +312,20 @@ def simulate_group(
         A `Simulation`; its provenance names the model, the group and the number of weights.
 
     Raises:
-        InputError: No such group, or settings that make no network.
+        AddressError: A choice of `groups` that matches no weight.
+        InputError: No such group, weights that are NaN, or settings that make no network.
+        MethodError: No attention was found, and `group` is no address.
+
+    Example:
+
+    ```python
+    found = kv.attention.simulate_group(model, "classes", depth=2, size=8, seeds=2)
+    print(found.parameters["multiplier"], found.ratios)
+    ```
     """
     found = group_distribution(model, group, groups)
-    made = checked(kind, depth=depth, multiplier=found.multiplier, bias=found.bias, **settings)
+    own = {"multiplier": found.multiplier, "bias": found.bias}
+    made = checked(kind, depth=found.depth if depth is None else depth, **own, **settings)
     return dataclasses.replace(
         _simulate(made, seeds, baseline, verbose),
         provenance=provenance(model) | {"group": group, "weights": found.counts},

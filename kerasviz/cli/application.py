@@ -282,7 +282,11 @@ def simulate(
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Number of layers. Default: dense 11, cnn 22."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of layers. Default: of the group with --model, else dense 11, cnn 22.",
+        ),
     ] = None,
     size: Annotated[
         int | None, typer.Option(metavar="PIXELS", min=1, help="Height and width. Default: 50.")
@@ -302,7 +306,7 @@ def simulate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which of the model's attention weights: semi_local, fully_local, fusion …, or "
+            help="Which of its attention weights: semi-local, fully-local, fusion, …, or "
             "the address of a layer.",
         ),
     ] = None,

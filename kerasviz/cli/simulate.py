@@ -122,7 +122,8 @@ def _of_model(options: SimulateOptions, steps: Steps) -> tuple[dict[str, Any], d
         saved_models.expect_layers(loaded)
         found = group_distribution(loaded, group)
     source = {"model": loaded.name, "group": group, "weights": found.counts}
-    return {"multiplier": found.multiplier, "bias": found.bias}, source
+    depth = found.depth if options.depth is None else options.depth
+    return {"multiplier": found.multiplier, "bias": found.bias, "depth": depth}, source
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
-import types
 from typing import Any
 
 import keras
@@ -17,7 +15,7 @@ from scipy.signal import correlate2d
 import kerasviz as kv
 from kerasviz.attention import moments, random_networks
 from kerasviz.attention.simulation import Simulation, simulate_cnn, simulate_dense, sweep
-from kerasviz.errors import InputError, KerasvizWarning
+from kerasviz.errors import InputError, KerasvizWarning, MethodError
 from kerasviz.probe.backend import random_layers
 
 
@@ -326,68 +324,64 @@ def test_refused_cnn() -> None:
         simulate_cnn(filters=16_384)
 
 
-HELD = {
-    ("semi", "kernel"): np.array([0.1, 0.3, -0.1, 0.1]),
-    ("semi", "bias"): np.array([0.2, 0.0]),
-    ("bare", "kernel"): np.array([0.5]),
-    ("broken", "kernel"): np.array([0.5, np.nan]),
-}
-
-
 @pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    """A model, and `weights` that returns fixed groups, or those of a pattern by Keras's names."""
-    inputs = keras.Input((4,))
-    x = keras.layers.Dense(3, name="gate")(inputs)
-    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x), name="gated")
-    summary: Any = types.ModuleType("kerasviz.attention.summary")
-
-    def weights(model: keras.Model, groups: Any = None) -> dict[tuple[str, str], np.ndarray]:
-        if groups is None:
-            return HELD
-        ((name, pattern),) = groups.items()
-        assert pattern == "^gate/.*"
-        gate = model.get_layer("gate")
-        return {(name, w.name): np.asarray(w).ravel() for w in gate.weights}
-
-    summary.weights = weights
-    monkeypatch.setitem(sys.modules, "kerasviz.attention.summary", summary)
-    return model
+def network() -> keras.Model:
+    """Two gates in sequence, named as EfficientNet names them, and a layer without bias."""
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((4, 4, 3))
+    for block in ("one", "two"):
+        gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+        gate = keras.layers.Conv2D(2, 1, bias_initializer="normal", name=f"{block}_se_reduce")(gate)
+        gate = keras.layers.Conv2D(3, 1, activation="sigmoid", name=f"{block}_se_expand")(gate)
+        x = keras.layers.Multiply()([x, gate])
+    head = keras.layers.Dense(2, use_bias=False, name="head")(x)
+    return keras.Model(inputs, head, name="gated")
 
 
 def test_a_group_hands_its_distribution_over(network: keras.Model) -> None:
-    found = kv.attention.simulate_group(network, "semi", depth=2, size=4, seeds=2, verbose=0)
-    kernels, biases = HELD["semi", "kernel"], HELD["semi", "bias"]
-    multiplier, bias = (1.1, float(kernels.std())), (0.1, float(biases.std()))
-    expected = simulate_dense(True, multiplier, bias, depth=2, size=4, seeds=2, verbose=0)
-    np.testing.assert_allclose(found.images, expected.images, rtol=1e-6)
+    gates = [layer for layer in network.layers if "_se_" in layer.name]
+    kernels = np.concatenate([np.ravel(layer.kernel) for layer in gates]).astype("float64")
+    biases = np.concatenate([np.ravel(layer.bias) for layer in gates]).astype("float64")
+    settings = {"size": 4, "seeds": 2, "verbose": 0}
+    found = kv.attention.simulate_group(network, "squeeze-excitation", **settings)
+    multiplier, bias = (1 + kernels.mean(), kernels.std()), (biases.mean(), biases.std())
+    expected = simulate_dense(True, multiplier, bias, depth=2, **settings)
+    np.testing.assert_allclose(found.images, expected.images, rtol=1e-5)
+    assert found.parameters["depth"] == 2
     assert found.provenance["model"] == "gated"
-    assert found.provenance["group"] == "semi"
-    assert found.provenance["weights"] == {"kernel": 4, "bias": 2}
+    assert found.provenance["group"] == "squeeze-excitation"
+    assert found.provenance["weights"] == {"kernel": 24, "bias": 10}
+    deeper = kv.attention.simulate_group(network, "squeeze-excitation", depth=3, **settings)
+    assert deeper.parameters["depth"] == 3
 
 
 def test_a_layer_hands_its_distribution_over(network: keras.Model) -> None:
     settings = {"depth": 2, "size": 4, "seeds": 1, "verbose": 0, "filters": 3}
-    found = kv.attention.simulate_group(network, "gate", "cnn", **settings)
-    kernel = np.asarray(network.get_layer("gate").kernel)
+    found = kv.attention.simulate_group(network, "one_se_expand", "cnn", **settings)
+    kernel = np.asarray(network.get_layer("one_se_expand").kernel)
     assert found.parameters["multiplier"] == pytest.approx([1 + kernel.mean(), kernel.std()])
     assert found.parameters["bias"] == [0.0, 0.0]
     assert found.parameters["filters"] == 3
 
 
-def test_a_group_without_biases(network: keras.Model) -> None:
-    found = kv.attention.simulate_group(network, "bare", size=2, seeds=1, verbose=0)
-    assert (found.parameters["multiplier"], found.parameters["bias"]) == ([1.5, 0.0], [0.0, 0.0])
-    assert found.parameters["depth"] == 11
+def test_a_chosen_group_without_biases(network: keras.Model) -> None:
+    settings = {"groups": {"last": "head/kernel"}, "size": 2, "seeds": 1, "verbose": 0}
+    found = kv.attention.simulate_group(network, "last", **settings)
+    assert found.provenance["weights"] == {"kernel": 6, "bias": 0}
+    assert (found.parameters["bias"], found.parameters["depth"]) == ([0.0, 0.0], 11)
 
 
 def test_refused_groups(network: keras.Model) -> None:
-    with pytest.raises(InputError, match=r"\['bare', 'broken', 'semi'\].*'gats'"):
+    with pytest.raises(InputError, match=r"\['squeeze-excitation'\].*'gats'"):
         kv.attention.simulate_group(network, "gats")
-    with pytest.raises(InputError, match="1 of 2 in the kernel of 'broken'"):
-        kv.attention.simulate_group(network, "broken")
     with pytest.raises(InputError, match="'width'"):
-        kv.attention.simulate_group(network, "semi", width=3)
+        kv.attention.simulate_group(network, "head", width=3)
+    broken = network.get_layer("head")
+    broken.set_weights([np.full((3, 2), np.nan)])
+    with pytest.raises(InputError, match="6 of 6 in the kernel of 'head'"):
+        kv.attention.simulate_group(network, "head")
+    with pytest.raises(MethodError, match="Expected a model with attention"):
+        kv.attention.simulate_group(keras.Sequential([keras.Input((2,)), broken]), "gate")
 
 
 def test_sweep() -> None:

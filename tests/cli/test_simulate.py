@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -69,24 +67,22 @@ def test_defaults(run, tmp_path):
     assert (parameters["multiplier"], parameters["bias"]) == ([1.071, 0.253], [0.114, 0.181])
 
 
-def test_the_distribution_of_a_model(run, model, model_file, tmp_path, monkeypatch):
-    summary: Any = types.ModuleType("kerasviz.attention.summary")
-    kernel = model.get_layer("classes").kernel.numpy()
-
-    def weights(model, groups=None):
-        assert list(groups) == ["classes"]
-        return {("classes", "kernel"): kernel.ravel()}
-
-    summary.weights = weights
-    monkeypatch.setitem(sys.modules, "kerasviz.attention.summary", summary)
+def test_the_distribution_of_a_model(run, model, model_file, tmp_path):
     asked = ["--model", model_file, "--group", "classes", *SMALL, "--output", tmp_path]
     result = run("simulate", *asked)
     assert result.exit_code == 0, result.output
     found = summary_of(tmp_path)
+    kernel = np.asarray(model.get_layer("classes").kernel)
     expected = [1 + kernel.mean(), kernel.std()]
     assert found["parameters"]["multiplier"] == pytest.approx(expected)
+    assert found["parameters"]["bias"] == [0.0, 0.0]
     assert found["provenance"]["group"] == "classes"
     assert "24 in kernel" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_without_attention(refused, model_file, tmp_path):
+    line = refused("simulate", "--model", model_file, "--group", "fusion", "--output", tmp_path)
+    assert "Expected a model with attention" in line
 
 
 def test_an_overflow_is_said(run, tmp_path):
