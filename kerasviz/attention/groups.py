@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import re
@@ -10,18 +11,18 @@ from typing import Any
 
 import keras
 
-from kerasviz.errors import AddressError, InputError, MethodError
+from kerasviz.errors import AddressError, InputError, KerasvizError, MethodError
 from kerasviz.probe import containment
+from kerasviz.probe.gates import gates_of
 from kerasviz.probe.held_weights import HeldWeight, held_weights
 from kerasviz.probe.inputs import check_model
 from kerasviz.probe.serial_depth import serial_depths
 
 Groups = Mapping[str, Any] | None
 
-ORDER = ("fusion", "semi-local", "fully-local", "squeeze-excitation")
+ORDER = ("fusion", "semi-local", "fully-local", "squeeze-excitation", "position gates", "gates")
 PROJECTIONS = {"query": "query", "key": "key", "value": "value", "attention_output": "output"}
-# Squeeze-and-excitation as keras.applications names it: EfficientNet V1 and V2, MobileNetV3.
-NAMED_GATES = re.compile(r"(.+_se)_(?:reduce|expand)|(.+_squeeze_excite)_conv(?:_1)?")
+KINDS = {"channel": "squeeze-excitation", "position": "position gates", "both": "gates"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,21 +126,24 @@ def _found_gates(model: keras.Model) -> list[_Gate]:
 
 
 def _gates_by_structure(model: keras.Model, known: frozenset[int]) -> list[_Gate]:
-    """Gates built from stock layers, such as those of `keras.applications`.
+    """Gates that no layer of a known type computes, such as those of `keras.applications`.
 
     Args:
         model: The model.
         known: `id` of the variables whose gate was found by type.
     """
-    pairs: dict[str, list[Any]] = {}
-    for address, layer in containment.walk(model):
-        match = NAMED_GATES.fullmatch(address)
-        if match and isinstance(layer, keras.Layer) and _ids(layer) - known:
-            pairs.setdefault(match[1] or match[2], []).append(layer)
-    return [
-        _Gate("squeeze-excitation", pair[-1], frozenset().union(*map(_ids, pair)))
-        for pair in pairs.values()
-    ]
+    with contextlib.suppress(KerasvizError):  # of a model that cannot be run, types must do
+        return [
+            _Gate(KINDS[gate.kind], gate.layer, _learned(gate.variables))
+            for gate in gates_of(model)
+            if gate.layer is not None and _learned(gate.variables) - known
+        ]
+    return []
+
+
+def _learned(variables: Sequence[Any]) -> frozenset[int]:
+    """The variables, by `id`, that training sets: all but running statistics."""
+    return frozenset(id(one) for one in variables if not one.name.startswith("moving_"))
 
 
 def _gates_by_type(layer: Any) -> Iterator[_Gate]:

@@ -62,7 +62,9 @@ def summarize(
 
     Without `groups`, what is found by type and structure: "fusion" (`EncoderFusion`),
     "semi-local" and "fully-local" (the excitations of a `ResplacementBlock`),
-    "squeeze-excitation" (`SqueezeExcitation` elsewhere, and those of `keras.applications`),
+    "squeeze-excitation" (`SqueezeExcitation` elsewhere, and every other gate of one value a
+    channel), "position gates" (one value a position, as in CBAM), "gates" (one value each, as in
+    gated linear units; all of them as `kv.attention.gates` finds them),
     "query", "key", "value" and "output" (`MultiHeadAttention`, `GroupQueryAttention`) and
     "attention" (the scale of `Attention` and `AdditiveAttention`).
 
