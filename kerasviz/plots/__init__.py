@@ -14,6 +14,7 @@ from kerasviz.plots.figures import to_png
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
+from kerasviz.plots.rgbd import rgbd_scenes
 
 __all__ = [
     "activation_atlas",
@@ -27,6 +28,7 @@ __all__ = [
     "overlay",
     "pictures",
     "plot_explanation",
+    "rgbd_scenes",
     "semantic_dictionary",
     "spatial_attribution",
     "to_png",

@@ -42,8 +42,8 @@ class RGBDPhoto:
 
     @property
     def inputs(self) -> NDArray[np.float32]:
-        """`(1, height, width, 4)`: red, green and blue from 0 to 255, depth in millimetres."""
-        return np.concatenate([self.rgb.astype("float32"), self.depth[..., None]], axis=-1)[None]
+        """`(1, height, width, 4)` float32: red, green, blue in [0, 1], depth in millimetres."""
+        return np.concatenate([self.rgb / np.float32(255), self.depth[..., None]], axis=-1)[None]
 
 
 def rgbd_photo() -> RGBDPhoto:

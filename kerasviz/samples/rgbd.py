@@ -63,9 +63,9 @@ class RGBDScenes:
 
     @property
     def inputs(self) -> np.ndarray:
-        """`(n, size, size, 4)` float32: red, green and blue from 0 to 255, depth in millimetres."""
-        parts = [self.rgb.astype("float32"), self.depth[..., None]]
-        return np.concatenate(parts, axis=-1)
+        """`(n, size, size, 4)` float32: red, green and blue in [0, 1], depth in millimetres, as
+        `kv.attention.rgbd_grasp_network` takes them."""
+        return np.concatenate([self.rgb / np.float32(255), self.depth[..., None]], axis=-1)
 
     def kinds(self, *wanted: Kind) -> np.ndarray:
         """`(n, output_size, output_size)` bool: where objects of these kinds are.

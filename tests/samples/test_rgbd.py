@@ -89,7 +89,9 @@ def test_arrays_have_the_shapes_and_ranges_they_promise(scenes: samples.RGBDScen
     length = np.hypot(scenes.horizontal, scenes.vertical)
     np.testing.assert_allclose(length, scenes.mask, atol=1e-6)
     assert scenes.inputs.shape == (40, 64, 64, 4)
-    np.testing.assert_array_equal(scenes.inputs[..., :3], scenes.rgb)
+    assert scenes.inputs.dtype == np.float32
+    np.testing.assert_array_equal(np.rint(255 * scenes.inputs[..., :3]), scenes.rgb)
+    assert scenes.inputs[..., :3].max() <= 1
     np.testing.assert_array_equal(scenes.inputs[..., 3], scenes.depth)
     assert len(scenes) == len(scenes.objects) == 40
     assert {len(objects) for objects in scenes.objects} == {2, 3, 4, 5}
