@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz.attention.gates import GateStatistics, gates, statistics
+    from kerasviz.attention.gating import GateStatistics, gate_values, gates, statistics
     from kerasviz.attention.heads import head_statistics, scores
     from kerasviz.attention.layers.encoder_fusion import EncoderFusion
     from kerasviz.attention.layers.relatives import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AttentionComplementaryFusion": "layers.relatives",
     "EncoderFusion": "layers.encoder_fusion",
-    "GateStatistics": "gates",
+    "GateStatistics": "gating",
     "ModalityAttribution": "modalities",
     "ResplacementBlock": "layers.resplacement_block",
     "SeparationAggregationGate": "layers.relatives",
@@ -42,7 +42,8 @@ _HOMES = {
     "SqueezeExcitation": "layers.squeeze_excitation",
     "SqueezeExcitationFusion": "layers.relatives",
     "compare": "summary",
-    "gates": "gates",
+    "gate_values": "gating",
+    "gates": "gating",
     "head_statistics": "heads",
     "modality_attribution": "modalities",
     "rgbd_grasp_network": "network",
@@ -50,7 +51,7 @@ _HOMES = {
     "simulate_cnn": "simulation",
     "simulate_dense": "simulation",
     "simulate_group": "simulation",
-    "statistics": "gates",
+    "statistics": "gating",
     "summarize": "summary",
     "sweep": "simulation",
     "weights": "summary",
@@ -67,6 +68,7 @@ __all__ = [
     "SqueezeExcitation",
     "SqueezeExcitationFusion",
     "compare",
+    "gate_values",
     "gates",
     "head_statistics",
     "modality_attribution",

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.features.layer_reading import check_finite, whole
+from kerasviz.features.layer_reading import check_finite
 from kerasviz.features.painter import Painter
 from kerasviz.features.scored_reading import ScoredReader
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.settings import whole
 from kerasviz.probe.targets import class_name
 
 if TYPE_CHECKING:

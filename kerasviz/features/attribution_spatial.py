@@ -17,11 +17,11 @@ from kerasviz.features.layer_reading import (
     check_finite,
     shown,
     spatial_features,
-    whole,
 )
 from kerasviz.probe.backend import compiled
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import run
+from kerasviz.probe.settings import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,10 +11,11 @@ import numpy as np
 
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.features.images.value_range import to_value_range
-from kerasviz.features.layer_reading import Stream, pictured_input, shown, spatial_features, whole
+from kerasviz.features.layer_reading import LayerStream, pictured_input, shown, spatial_features
 from kerasviz.features.objectives.base import per_picture
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import run
+from kerasviz.probe.settings import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,7 +180,7 @@ class _Best:
                 self.inputs[index] = np.array(pictures[index - self.count])
 
 
-class _Search(Stream):
+class _Search(LayerStream):
     """Keeps the best examples of all batches."""
 
     def __init__(self, model: keras.Model, layer: Any, channels: np.ndarray, num: int) -> None:

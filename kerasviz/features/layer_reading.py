@@ -17,6 +17,7 @@ from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import graph
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.run import Run, run
+from kerasviz.probe.stream import Stream
 from kerasviz.probe.wrapper import Wrapper
 
 ops: Any = keras.ops
@@ -139,45 +140,8 @@ class Reader(Wrapper):
         return keras.tree.map_structure(lambda x: x[None], inputs) if single else inputs
 
 
-class Stream(Reader):
-    """Goes through a data set batch by batch, by Keras's `predict`, and keeps only what `take`
-    keeps of each batch."""
-
-    def take(self, batch: Batch) -> None:
-        """Look at one batch."""
-        raise NotImplementedError
-
-    def go_through(self, dataset: Any, batch_size: int, verbose: Any) -> int:
-        """Show all of a data set to `take`; how many samples it held.
-
-        Args:
-            dataset: Arrays, or anything that `predict` takes.
-            batch_size: Samples run at once when `dataset` holds arrays.
-            verbose: Keras's progress bar: "auto", 0, 1 or 2.
-
-        Raises:
-            InputError: The data set is empty, or holds what does not fit the model.
-        """
-        self._count = 0
-        self.predict(dataset, batch_size=batch_size, verbose=verbose)
-        return self._count
-
-    def make_predict_function(self, force: bool = False) -> Any:
-        """Keras's hook: what is kept is kept here, so one device looks at all batches."""
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            raise MethodError(
-                "Expected one device. Received: a distribution strategy of "
-                f"{self.distribute_strategy.num_replicas_in_sync}. Call it outside of the "
-                "strategy's scope."
-            )
-        return super().make_predict_function(force)
-
-    def predict_step(self, data: Any) -> Any:
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch(x)
-        self.take(batch)
-        self._count += batch.size
-        return ops.zeros((batch.size, 1))
+class LayerStream(Stream, Reader):
+    """The same for a data set of any size."""
 
 
 def check_finite(features: np.ndarray, address: str) -> None:
@@ -192,17 +156,6 @@ def check_finite(features: np.ndarray, address: str) -> None:
             f"Expected finite activations of {address!r}. Received: {int(bad.sum())} values that "
             "are NaN or infinite. Look for them in the model's weights, or choose an earlier layer."
         )
-
-
-def whole(value: Any, name: str, least: int = 1) -> int:
-    """A setting that is a whole number from `least` on.
-
-    Raises:
-        InputError: It is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError(f"`{name}` must be a whole number from {least} on. Received: {value!r}.")
-    return int(value)
 
 
 def shown(picture: np.ndarray, value_range: Callable[[int], ValueRange]) -> np.ndarray:

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError, KerasvizWarning, MethodError
-from kerasviz.features.layer_reading import Stream, shown, whole
+from kerasviz.features.layer_reading import LayerStream, shown
 from kerasviz.features.painter import Painter
 from kerasviz.probe.backend import sampling
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.settings import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -243,7 +244,7 @@ def factorized(
     )
 
 
-class _Collector(Stream):
+class _Collector(LayerStream):
     """Keeps the activations and the photos of all batches."""
 
     def collect(self, photos: Any, batch_size: int) -> tuple[np.ndarray, np.ndarray | None]:

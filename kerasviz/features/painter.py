@@ -14,9 +14,9 @@ from kerasviz.errors import InputError
 from kerasviz.features.activation_maximization import ActivationMaximization
 from kerasviz.features.images import Fourier
 from kerasviz.features.images.value_range import ValueRange, to_value_range
-from kerasviz.features.layer_reading import whole
 from kerasviz.features.objectives.activity import LEAST_COSINE, TINY, Place
 from kerasviz.features.objectives.base import Objective, Scene, mean_of_positions
+from kerasviz.probe.settings import whole
 
 ops: Any = keras.ops
 SIZE = 80

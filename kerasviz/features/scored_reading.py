@@ -11,8 +11,8 @@ import numpy as np
 
 from kerasviz.errors import MethodError
 from kerasviz.features.layer_reading import (
+    LayerStream,
     Pictured,
-    Stream,
     channels_last,
     pictured_input,
     spatial_features,
@@ -100,7 +100,7 @@ class Wanted:
         return usual_labels(units) if self.labels is None else self.labels
 
 
-class ScoredReader(Stream):
+class ScoredReader(LayerStream):
     """Computes something from a layer's output and the gradient of a score by it.
 
     A subclass implements `reduce`.

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from kerasviz.errors import AddressError, InputError
-from kerasviz.features.layer_reading import Reader, shown, whole
+from kerasviz.features.layer_reading import Reader, shown
 from kerasviz.features.painter import Painter
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.settings import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

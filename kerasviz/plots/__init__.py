@@ -11,6 +11,7 @@ from kerasviz.plots.feature_maps import (
     spatial_attribution,
 )
 from kerasviz.plots.figures import to_png
+from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
@@ -23,6 +24,7 @@ __all__ = [
     "channel_attribution",
     "color_bar",
     "dataset_examples",
+    "gate_statistics",
     "grid",
     "neuron_groups",
     "overlay",

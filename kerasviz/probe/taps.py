@@ -13,6 +13,7 @@ import keras
 
 from kerasviz.errors import AddressError
 from kerasviz.probe import addresses, containment
+from kerasviz.probe.backend import graph
 from kerasviz.probe.patches import Patch
 
 Edit = Callable[[Any], Any]
@@ -45,6 +46,7 @@ class Call:
         layout: Layout of the last convolution up to here.
         is_leaf: Whether it called no other layer.
         source: The first tensor that it took.
+        span: The numbers of the first op that it added to the graph, and of the first after it.
     """
 
     address: str
@@ -53,6 +55,7 @@ class Call:
     layout: Layout
     is_leaf: bool
     source: Any = None
+    span: tuple[int, int] = (0, 0)
 
 
 class Recorder:
@@ -101,14 +104,15 @@ class Recorder:
             if layer is not self.model:
                 return original(layer, *args, **kwargs)
             return self._enter(layer, "", original, args, kwargs)[0]
-        address = self._frames[-1].address_of(layer)
+        address, start = self._frames[-1].address_of(layer), graph.size()
         output, is_leaf = self._enter(layer, address + "/", original, args, kwargs)
         self._learn_layout(layer)
         output = _own_tensor(output, args)
         if address in self.edits:
             output = _masked_as(output, self.edits.pop(address)(output))
         source = next((t for t in keras.tree.flatten(args) if keras.ops.is_tensor(t)), None)
-        self.calls.append(Call(address, layer, output, self.layout, is_leaf, source))
+        span = start, graph.size()
+        self.calls.append(Call(address, layer, output, self.layout, is_leaf, source, span))
         return output
 
     def _learn_layout(self, layer: Any) -> None:
@@ -162,8 +166,6 @@ def _layout_of(layer: Any) -> Layout | None:
 def _own_tensor(output: Any, args: Any) -> Any:
     """A layer that returns its input unchanged still gets a tensor of its own to be tapped."""
     if any(output is arg for arg in args) and keras.ops.is_tensor(output):
-        from kerasviz.probe.backend import graph
-
         return _masked_as(output, graph.identity(output))
     return output
 

@@ -19,6 +19,11 @@ def is_here(value: Any) -> bool:
     return isinstance(value, tf.Tensor) and getattr(value, "graph", None) is here
 
 
+def size() -> int:
+    """Number of ops in the open graph."""
+    return int(tf.compat.v1.get_default_graph().version)
+
+
 def identity(tensor: Any) -> Any:
     """A tensor of its own with the same value."""
     return tf.identity(tensor)

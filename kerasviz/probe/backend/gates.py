@@ -1,0 +1,334 @@
+"""Products of features with a bounded factor, found in the traced graph however they are spelled.
+
+A gate is a factor of a product that lies between 0 and 2 whatever the input, depends on the input,
+and is computed by weights of its own: weights from which every path to the model's outputs leads
+through it. Squeeze-and-excitation, CBAM, pixel-wise fusion and gated linear units are such; x·σ(x)
+(swish) and x·Φ(x) (GELU) are not, for they have no weights of their own.
+
+The bounds are interval arithmetic over the graph (Moore 1966), so that a sigmoid, a hard sigmoid,
+ReLU6 divided by 6, a softmax and a sigmoid of a sigmoid are all known for what they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasviz.probe.backend import graph
+
+LARGEST = 2.0
+Bounds = tuple[float, float]
+ANYTHING: Bounds = (-np.inf, np.inf)
+READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
+WIDENED = {"BroadcastTo", "Tile"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Factor:
+    """A gate.
+
+    Attributes:
+        gate: The factor, before it is spread over positions or channels.
+        product: What it makes of the features.
+        bounds: The least and the largest value that it can have.
+        place: Number of the op that computes the gate, in the order of the graph.
+        product_place: The same for the product.
+        handles: Handles of the variables that are read for this gate only.
+    """
+
+    gate: Any
+    product: Any
+    bounds: Bounds
+    place: int
+    product_place: int
+    handles: Sequence[Any]
+
+
+def factors(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Factor]:
+    """The gates between inputs and outputs, each once, in the order of their products."""
+    search = _Search(outputs, inputs)
+    found: dict[int, Factor] = {}
+    for op in search.products():
+        for mine, other in (op.inputs, reversed(op.inputs)):
+            gate = _narrow(mine)
+            if id(gate) not in found and search.is_candidate(gate, other):
+                handles = search.own_handles(gate, other)
+                if handles:
+                    found[id(gate)] = search.factor(gate, op, handles)
+    return list(found.values())
+
+
+def handle(variable: Any) -> Any:
+    """The handle by which a graph reads a Keras variable; None where it has none."""
+    return getattr(variable.value, "handle", None)
+
+
+def _narrow(tensor: Any) -> Any:
+    """The factor before it was repeated along an axis."""
+    while tensor.op.type in WIDENED and tensor.op.inputs[0].shape.rank == tensor.shape.rank:
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
+class _Search:
+    """One pass over the open graph."""
+
+    def __init__(self, outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
+        here = tf.compat.v1.get_default_graph()
+        self._operations = here.get_operations()
+        self._places = {id(op): place for place, op in enumerate(self._operations)}
+        self._relevant = _leading_to(outputs)
+        self._below = graph.Below(inputs, differentiable=False)
+        self._bounds = _all_bounds(self._operations)
+        self._external = {id(internal): external for external, internal in here.captures}
+
+    def products(self) -> list[Any]:
+        """The products of two tensors that depend on the input and matter for an output."""
+        return [
+            op
+            for op in self._operations
+            if op.type == "Mul"
+            and id(op) in self._relevant
+            and op.outputs[0].dtype.is_floating
+            and all(x in self._below for x in op.inputs)
+        ]
+
+    def is_candidate(self, gate: Any, other: Any) -> bool:
+        """Whether a factor is bounded, of the rank of what it multiplies, and no part of it."""
+        low, high = self._bounds.get(id(gate), ANYTHING)
+        ranked = gate.shape.rank is not None and gate.shape.rank == other.shape.rank
+        return ranked and gate is not other and 0.0 <= low < high <= LARGEST
+
+    def own_handles(self, gate: Any, other: Any) -> list[Any]:
+        """Handles of the variables from which all paths to the outputs lead through the gate.
+
+        Empty where the other factor is computed from the gate.
+        """
+        region = self._dominated(gate)
+        if gate is other or self._depends_on(other, gate):
+            return []
+        reads = [op for op in region if op.type in READS]
+        handles = [self._external.get(id(op.inputs[0]), op.inputs[0]) for op in reads]
+        return list({id(one): one for one in handles}.values())
+
+    def factor(self, gate: Any, product: Any, handles: Sequence[Any]) -> Factor:
+        """What is known of a gate."""
+        return Factor(
+            gate=gate,
+            product=product.outputs[0],
+            bounds=self._bounds[id(gate)],
+            place=self._places[id(gate.op)],
+            product_place=self._places[id(product)],
+            handles=handles,
+        )
+
+    def _dominated(self, gate: Any) -> list[Any]:
+        """The ops from which every path to the outputs passes the gate."""
+        region = {id(gate.op): gate.op}
+        waiting: list[tuple[int, Any]] = []
+        seen: set[int] = set()
+
+        def push(op: Any) -> None:
+            for tensor in op.inputs:
+                if id(tensor.op) not in seen:
+                    seen.add(id(tensor.op))
+                    heapq.heappush(waiting, (-self._places[id(tensor.op)], tensor.op))
+
+        push(gate.op)
+        while waiting:
+            _, op = heapq.heappop(waiting)
+            users = {id(user) for tensor in op.outputs for user in tensor.consumers()}
+            if all(user in region for user in users & self._relevant):
+                region[id(op)] = op
+                push(op)
+        return list(region.values())
+
+    def _depends_on(self, tensor: Any, source: Any) -> bool:
+        lowest = self._places[id(source.op)]
+        stack, seen = [tensor.op], set()
+        while stack:
+            op = stack.pop()
+            if op is source.op:
+                return True
+            if id(op) not in seen and self._places[id(op)] > lowest:
+                seen.add(id(op))
+                stack += [x.op for x in op.inputs]
+        return False
+
+
+def _leading_to(outputs: Sequence[Any]) -> set[int]:
+    """The ops, by `id`, from which any path leads to an output."""
+    found: set[int] = set()
+    stack = [tensor.op for tensor in outputs]
+    while stack:
+        op = stack.pop()
+        if id(op) not in found:
+            found.add(id(op))
+            stack += [tensor.op for tensor in op.inputs]
+    return found
+
+
+def _all_bounds(operations: Sequence[Any]) -> dict[int, Bounds]:
+    """For each tensor of numbers, by `id`, what its values lie between."""
+    found: dict[int, Bounds] = {}
+    for op in operations:
+        if op.outputs and op.type in _RULES:
+            given = [found.get(id(x), _constant_bounds(x)) for x in op.inputs]
+            low, high = _RULES[op.type](op, given)
+            if not (np.isnan(low) or np.isnan(high)):
+                found[id(op.outputs[0])] = (float(low), float(high))
+    return found
+
+
+def _constant_bounds(tensor: Any) -> Bounds:
+    if tensor.dtype == tf.bool:
+        return 0.0, 1.0
+    value = tf.get_static_value(tensor) if tensor.op.type in ("Const", "Fill") else None
+    if value is None or not np.size(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
+        return ANYTHING
+    return float(np.min(value)), float(np.max(value))
+
+
+def _union(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return min(low for low, _ in given), max(high for _, high in given)
+
+
+def _first(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return given[0]
+
+
+def _added(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return sum(low for low, _ in given), sum(high for _, high in given)
+
+
+def _subtracted(_: Any, given: Sequence[Bounds]) -> Bounds:
+    (low, high), (other_low, other_high) = given
+    return low - other_high, high - other_low
+
+
+def _multiplied(_: Any, given: Sequence[Bounds]) -> Bounds:
+    corners = [0.0 if 0.0 in pair else pair[0] * pair[1] for pair in itertools.product(*given)]
+    return min(corners), max(corners)
+
+
+def _divided(op: Any, given: Sequence[Bounds]) -> Bounds:
+    low, high = given[1]
+    if low <= 0.0 <= high:
+        return ANYTHING
+    return _multiplied(op, [given[0], (1.0 / high, 1.0 / low)])
+
+
+def _inverse(op: Any, given: Sequence[Bounds]) -> Bounds:
+    return _divided(op, [(1.0, 1.0), given[0]])
+
+
+def _negated(_: Any, given: Sequence[Bounds]) -> Bounds:
+    low, high = given[0]
+    return -high, -low
+
+
+def _absolute(_: Any, given: Sequence[Bounds]) -> Bounds:
+    low, high = given[0]
+    least = 0.0 if low <= 0.0 <= high else min(abs(low), abs(high))
+    return least, max(abs(low), abs(high))
+
+
+def _squared(op: Any, given: Sequence[Bounds]) -> Bounds:
+    low, high = _absolute(op, given)
+    return low**2, high**2
+
+
+def _clipped(_: Any, given: Sequence[Bounds]) -> Bounds:
+    (low, high), (least, _), (_, most) = given
+    return min(max(low, least), most), min(max(high, least), most)
+
+
+def _rising(function: Callable[[float], float]) -> Callable[[Any, Sequence[Bounds]], Bounds]:
+    """The rule of a function that never falls."""
+
+    def rule(_: Any, given: Sequence[Bounds]) -> Bounds:
+        with np.errstate(all="ignore"):
+            return function(given[0][0]), function(given[0][1])
+
+    return rule
+
+
+def _sigmoid(x: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-x)))
+
+
+def _error_function(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return -1.0, 1.0
+
+
+def _share(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return 0.0, 1.0
+
+
+def _largest(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return max(low for low, _ in given), max(high for _, high in given)
+
+
+def _smallest(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return min(low for low, _ in given), min(high for _, high in given)
+
+
+def _joined(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return _union(_, given[:-1])
+
+
+def _gathered(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return given[0]
+
+
+def _selected(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return _union(_, given[1:])
+
+
+def _padded(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return _union(_, [given[0], (0.0, 0.0)])
+
+
+_MOVES = (
+    *("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "Tile", "BroadcastTo"),
+    *("StridedSlice", "Slice", "Mean", "Max", "Min", "AvgPool", "AvgPool3D", "MaxPool"),
+    *("MaxPool3D", "StopGradient", "ResizeBilinear", "ResizeNearestNeighbor", "Split"),
+)
+_RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
+    **dict.fromkeys(_MOVES, _first),
+    "Split": lambda _, given: given[-1],
+    "Sigmoid": _rising(_sigmoid),
+    "Tanh": _rising(np.tanh),
+    "Exp": _rising(np.exp),
+    "Relu": _rising(lambda x: max(x, 0.0)),
+    "Relu6": _rising(lambda x: min(max(x, 0.0), 6.0)),
+    "Sqrt": _rising(lambda x: np.sqrt(max(x, 0.0))),
+    "Softmax": _share,
+    "Erf": _error_function,
+    "Add": _added,
+    "AddV2": _added,
+    "BiasAdd": _added,
+    "AddN": _added,
+    "Sub": _subtracted,
+    "Mul": _multiplied,
+    "RealDiv": _divided,
+    "Reciprocal": _inverse,
+    "Inv": _inverse,
+    "Neg": _negated,
+    "Abs": _absolute,
+    "Square": _squared,
+    "ClipByValue": _clipped,
+    "Maximum": _largest,
+    "Minimum": _smallest,
+    "Pack": _union,
+    "ConcatV2": _joined,
+    "GatherV2": _gathered,
+    "SelectV2": _selected,
+    "Pad": _padded,
+}

@@ -1,0 +1,131 @@
+"""Where a model multiplies features by a bounded factor that it computes: its gates."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerasviz.errors import InputError
+from kerasviz.probe.backend import gates
+from kerasviz.probe.run import Run, run
+from kerasviz.probe.taps import Call
+from kerasviz.probe.wrapper import Wrapper
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gate:
+    """One gate of a model.
+
+    Attributes:
+        address: Address of the call in which the product is computed; a second gate in the same
+            call is "address:2".
+        source: Address of the call in which the gate is computed.
+        kind: "channel" (one value a channel), "position" (one value a position), or "both".
+        shape: Static shape of the gate, the batch axis open; axes of size 1 are those along which
+            it does not differ.
+        channel_axis: Which of its axes counts the channels.
+        bounds: The least and the largest value that it can have.
+        variables: The model's variables that are used for this gate only.
+        tensor: The gate itself, in the graph in which it was found.
+    """
+
+    address: str
+    source: str
+    kind: str
+    shape: tuple[int | None, ...]
+    channel_axis: int
+    bounds: tuple[float, float]
+    variables: tuple[Any, ...]
+    tensor: Any = None
+
+
+def find(record: Run) -> list[Gate]:
+    """The gates of a run, in the order of their products."""
+    outputs = [x for x in keras.tree.flatten(record.outputs) if keras.ops.is_tensor(x)]
+    found = gates.factors(outputs, [*record.input_tensors.values()])
+    handles = {id(gates.handle(one)): one for one in record.recorder.model.variables}
+    taken: dict[str, int] = {}
+    result = []
+    for factor in found:
+        call = _innermost(record.calls, factor.product_place)
+        address = "" if call is None else call.address
+        taken[address] = taken.get(address, 0) + 1
+        axis = _channel_axis(record, call, factor.product)
+        source = _innermost(record.calls, factor.place)
+        result.append(
+            Gate(
+                address=address if taken[address] == 1 else f"{address}:{taken[address]}",
+                source="" if source is None else source.address,
+                kind=_kind(factor.gate.shape, factor.product.shape, axis),
+                shape=(None, *factor.gate.shape[1:]),
+                channel_axis=axis,
+                bounds=factor.bounds,
+                variables=_in_order(handles, factor.handles),
+                tensor=factor.gate,
+            )
+        )
+    return result
+
+
+def _in_order(known: dict[int, Any], handles: Sequence[Any]) -> tuple[Any, ...]:
+    """The model's variables of these handles, in the model's order."""
+    wanted = {id(one) for one in handles}
+    return tuple(variable for key, variable in known.items() if key in wanted)
+
+
+def gates_of(model: keras.Model, inputs: Any = None) -> list[Gate]:
+    """The gates of a model, without their tensors; nothing is computed.
+
+    Args:
+        model: Any built Keras 3 model; not altered.
+        inputs: A batch, needed only for models that do not say what they take.
+
+    Raises:
+        InputError: The model does not say what it takes and no `inputs` came.
+    """
+    finder = _Finder(model)
+    if inputs is not None:
+        found = finder.traced("gates", finder.batch(inputs)).info
+    else:
+        found = finder.info("gates")
+    if found is None:
+        raise InputError(
+            f"`inputs` must be given for '{model.name}', which does not say what it takes. "
+            "Received: None. Pass a batch: `inputs=images`."
+        )
+    return list(found)
+
+
+class _Finder(Wrapper):
+    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
+        return {}, [
+            dataclasses.replace(gate, tensor=None) for gate in find(run(self.model, inputs))
+        ]
+
+
+def _innermost(calls: Sequence[Call], place: int) -> Call | None:
+    """The call of the innermost layer that added an op to the graph."""
+    around = [call for call in calls if call.span[0] <= place < call.span[1]]
+    return max(around, key=lambda call: call.span[0], default=None)
+
+
+def _channel_axis(record: Run, call: Call | None, product: Any) -> int:
+    rank = len(product.shape)
+    if call is None:
+        return record.recorder.layout.unit_axis(rank)
+    if call.output is product:
+        return record.channel_axis(call)
+    return call.layout.unit_axis(rank)
+
+
+def _kind(gate: Any, product: Any, channel_axis: int) -> str:
+    """Along which axes a gate differs; an axis of size 1 in both counts as channels."""
+    differs = [axis for axis in range(1, len(gate)) if gate[axis] != 1]
+    by_channel = channel_axis in differs
+    by_position = any(axis != channel_axis for axis in differs)
+    if by_channel and by_position:
+        return "both"
+    return "position" if by_position else "channel"

@@ -1,0 +1,231 @@
+"""Gates are found however they are spelled, and what they do is what NumPy says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kerasviz as kv
+from kerasviz.errors import AddressError, InputError, MethodError
+from tests.attention.gated import SQUASHES, Attend, Lasting, Squeeze, around, images, strong
+from tests.conftest import build
+
+ops: Any = keras.ops
+
+
+@pytest.mark.parametrize("name", SQUASHES)
+def test_any_bounded_factor_with_weights_is_a_gate(name: str) -> None:
+    squash, low, high = SQUASHES[name]
+    found = kv.attention.gates(around(Squeeze(5, squash, name="se")))
+    assert list(found.index) == ["se"]
+    gate = found.loc["se"]
+    assert gate["kind"] == "channel"
+    assert (gate["channels"], gate["positions"]) == (5, 1)
+    assert (gate["low"], gate["high"]) == pytest.approx((low, high), abs=1e-6)
+    assert gate["weights"] == 5 * 3 + 3 + 3 * 5 + 5
+
+
+NOT_GATES = {
+    "swish": layers.Activation("swish"),
+    "gelu": layers.Activation("gelu"),
+    "hard_swish": layers.Activation("hard_swish"),
+    "batch_norm": layers.BatchNormalization(),
+    "relu6_features": layers.ReLU(6.0),
+    "scale": layers.Rescaling(0.5),
+}
+
+
+@pytest.mark.parametrize("name", NOT_GATES)
+def test_activations_and_scales_are_no_gates(name: str) -> None:
+    assert kv.attention.gates(around(NOT_GATES[name])).empty
+
+
+def test_features_between_0_and_1_are_not_taken_for_their_gate() -> None:
+    """Both factors are bounded; only one has all paths from its weights lead through it."""
+    image = keras.Input((6, 8, 3))
+    x = layers.Conv2D(5, 3, activation="sigmoid", name="features")(image)
+    x = Squeeze(5, name="se")(x)
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(x))
+    found = kv.attention.gates(model)
+    assert list(found.index) == ["se"]
+    assert "features" not in found.loc["se", "variables"]
+
+
+def test_two_gates_in_one_call_are_told_apart() -> None:
+    found = kv.attention.gates(around(Attend(5, name="attend")))
+    assert list(found.index) == ["attend", "attend:2"]
+    assert list(found["kind"]) == ["channel", "position"]
+    assert list(found["positions"]) == [1, 48]
+    assert [text.count("look") for text in found["variables"]] == [0, 2]
+
+
+def test_gated_linear_unit_has_a_gate_of_both_kinds() -> None:
+    image = keras.Input((6, 8, 3))
+    gate = layers.Conv2D(4, 1, activation="sigmoid", name="gate")(image)
+    x = layers.Multiply(name="glu")([layers.Conv2D(4, 1, name="value")(image), gate])
+    found = kv.attention.gates(keras.Model(image, layers.Flatten()(x)))
+    assert found.loc["glu", ["source", "kind", "channels", "positions"]].tolist() == [
+        "gate",
+        "both",
+        4,
+        48,
+    ]
+
+
+def test_a_gate_used_twice_is_one_gate_and_a_layer_called_twice_has_two() -> None:
+    image = keras.Input((6, 8, 3))
+    x = layers.Conv2D(3, 1, name="conv")(image)
+    gate = layers.Dense(3, "sigmoid", name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    twice = layers.Add()(
+        [layers.Multiply(name="a")([x, gate]), layers.Multiply(name="b")([image, gate])]
+    )
+    shared = Squeeze(3, name="se")
+    y = shared(shared(twice))
+    found = kv.attention.gates(keras.Model(image, layers.Flatten()(y)))
+    assert list(found.index) == ["a", "se", "se@2"]
+    assert found.loc["se", "variables"] == found.loc["se@2", "variables"]
+
+
+def _nested() -> keras.Model:
+    inner = keras.Sequential([keras.Input((6, 8, 5)), Squeeze(5, name="se")], name="inner")
+    return around(keras.Sequential([inner], name="outer"))
+
+
+def _subclassed() -> keras.Model:
+    model = Lasting(Squeeze(5, name="se"))
+    model(images())
+    return strong(model)
+
+
+KINDS = {
+    "functional": (lambda: around(Squeeze(5, name="se")), "se"),
+    "nested": (_nested, "outer/inner/se"),
+    "subclassed": (_subclassed, "se"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_statistics_equal_numpy_over_any_batches(kind: str) -> None:
+    make, address = KINDS[kind]
+    model, inputs = make(), images(7)
+    squeeze = next(x for x in model._flatten_layers() if isinstance(x, Squeeze))
+    conv = next(x for x in model._flatten_layers() if x.name == "conv")
+    features = np.asarray(conv(inputs))
+    hidden = np.maximum(
+        features.mean((1, 2)) @ _numpy(squeeze.reduce, 0) + _numpy(squeeze.reduce, 1), 0
+    )
+    gate = 1 / (1 + np.exp(-(hidden @ _numpy(squeeze.expand, 0) + _numpy(squeeze.expand, 1))))
+    before = [np.asarray(v) for v in model.variables]
+    found = kv.attention.statistics(model, inputs, batch_size=3, verbose=0)
+    row = found.table.loc[address]
+    assert found.count == 7
+    np.testing.assert_allclose(found.means[address][0, 0], gate.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found.spreads[address][0, 0], gate.std(0), atol=1e-6)
+    np.testing.assert_allclose(found.closed[address][0, 0], (gate <= 0.1).mean(0), atol=1e-7)
+    assert row["mean"] == pytest.approx(gate.mean(), abs=1e-6)
+    assert row["std"] == pytest.approx(gate.std(), abs=1e-6)
+    assert row["between_inputs"] == pytest.approx(np.sqrt(gate.var(0).mean()), abs=1e-6)
+    assert row["between_channels"] == pytest.approx(gate.mean(0).std(), abs=1e-6)
+    assert np.isnan(row["between_positions"])
+    assert row["open"] == pytest.approx((gate >= 0.9).mean(), abs=1e-7)
+    values = kv.attention.gate_values(model, inputs, batch_size=2)[address]
+    np.testing.assert_allclose(values[:, 0, 0], gate, atol=1e-6)
+    table = found.per_channel(address)
+    np.testing.assert_allclose(table["mean"], gate.mean(0), atol=1e-6)
+    for old, new in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(old, np.asarray(new))
+
+
+def _numpy(layer: Any, index: int) -> np.ndarray:
+    return np.asarray(layer.get_weights()[index])
+
+
+def test_positions_and_their_means() -> None:
+    model, inputs = around(Attend(5, name="attend")), images(5)
+    found = kv.attention.statistics(model, inputs, verbose=0, batch_size=2)
+    values = kv.attention.gate_values(model, inputs)
+    look = values["attend:2"]
+    assert look.shape == (5, 6, 8, 1)
+    np.testing.assert_allclose(found.per_position("attend:2"), look.mean((0, 3)), atol=1e-6)
+    row = found.table.loc["attend:2"]
+    assert row["between_positions"] == pytest.approx(look.mean((0, 3)).std(), abs=1e-6)
+    assert row["between_inputs"] == pytest.approx(np.sqrt(look.var(0).mean()), abs=1e-6)
+    assert found.plot(title="Gates").texts[0].get_text() == "Gates"
+
+
+def test_closed_is_measured_within_the_reach_of_the_gate() -> None:
+    """A sigmoid of a sigmoid cannot go below 0.5: its lowest tenth is what counts as closed."""
+    squash, low, high = SQUASHES["sigmoid_twice"]
+    model, inputs = around(Squeeze(5, squash, name="se")), images(9) * 8
+    values = kv.attention.gate_values(model, inputs)["se"]
+    found = kv.attention.statistics(model, inputs, verbose=0).table.loc["se"]
+    limit = low + 0.1 * (high - low)
+    assert 0 < (values <= limit).mean() < 1
+    assert found["closed"] == pytest.approx((values <= limit).mean(), abs=1e-7)
+
+
+def test_channels_first_half_precision_sequences_volumes_and_saved_models(tmp_path: Path) -> None:
+    first = keras.Input((5, 6, 8))
+    pooled = layers.GlobalAveragePooling2D("channels_first", keepdims=True)(first)
+    gate = layers.Conv2D(5, 1, activation="sigmoid", data_format="channels_first", name="gate")
+    x = layers.Multiply(name="excite")([first, gate(pooled)])
+    found = kv.attention.gates(keras.Model(first, layers.Flatten()(x)))
+    assert found.loc["excite", ["kind", "channels", "positions"]].tolist() == ["channel", 5, 1]
+
+    half = keras.Sequential([keras.Input((6, 8, 5)), Squeeze(5, name="se", dtype="mixed_float16")])
+    found = kv.attention.statistics(half, np.ones((2, 6, 8, 5), "float32"), verbose=0)
+    assert found.means["se"].dtype == np.float64
+
+    for shape in ((9, 4), (3, 4, 5, 4)):
+        model = keras.Sequential([keras.Input(shape), Squeeze(4, name="se")])
+        assert kv.attention.gates(model).loc["se", "kind"] == "channel"
+
+    model = keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=3)
+    model.save(tmp_path / "model.keras")
+    table = kv.attention.gates(keras.models.load_model(tmp_path / "model.keras"))
+    pd_equal = table.drop(columns="source").equals(kv.attention.gates(model).drop(columns="source"))
+    assert len(table) == 9
+    assert pd_equal
+    assert set(table["kind"]) == {"channel"}
+
+
+@pytest.mark.parametrize("name", ["functional", "subclassed", "attention"])
+def test_models_without_gates_say_so(name: str) -> None:
+    case = build(name)
+    with pytest.raises(MethodError, match="has none"):
+        kv.attention.statistics(case.model, case.inputs, verbose=0)
+
+
+def test_refusals() -> None:
+    model = around(Squeeze(5, name="se"))
+    with pytest.raises(AddressError, match=r"'se'.*kv\.attention\.gates"):
+        kv.attention.statistics(model, images(), gates=["sé"], verbose=0)
+    with pytest.raises(InputError):
+        kv.attention.statistics(model, images()[:0], verbose=0)
+    with pytest.raises(InputError):
+        kv.attention.statistics(model, images()[..., :2], verbose=0)
+    spoilt = around(Squeeze(5, name="se"))
+    spoilt.get_layer("se").expand.kernel.assign(np.full((3, 5), np.nan))
+    with pytest.raises(MethodError, match="NaN"):
+        kv.attention.statistics(spoilt, images(), verbose=0)
+    with pytest.raises(AddressError):
+        kv.attention.statistics(model, images(), verbose=0).per_channel("other")
+
+    open_size = keras.Sequential([keras.Input((None, None, 5)), Attend(5, name="attend")])
+    batches = [np.ones((2, 6, 6, 5), "float32"), np.ones((2, 5, 5, 5), "float32")]
+    with pytest.raises(InputError, match="one size"):
+        kv.attention.statistics(open_size, ((batch,) for batch in batches), verbose=0)
+
+
+def test_nothing_is_traced_anew_from_batch_to_batch() -> None:
+    from kerasviz.attention.gating import _Collector
+
+    collector = _Collector(around(Squeeze(5, name="se")), None)
+    collector.go_through(images(11), 4, 0)
+    collector.go_through(images(3), 2, 0)
+    assert collector.num_traces == 1
