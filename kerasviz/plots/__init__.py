@@ -13,6 +13,7 @@ from kerasviz.plots.feature_maps import (
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
+from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
@@ -26,6 +27,7 @@ __all__ = [
     "dataset_examples",
     "gate_statistics",
     "grid",
+    "modalities",
     "neuron_groups",
     "overlay",
     "pictures",
