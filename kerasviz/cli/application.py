@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kerasviz.cli.failures import SOME_FAILED, one_line_errors
-from kerasviz.cli.layers import TableFormat
+from kerasviz.cli.tables import TableFormat
 
 app = typer.Typer(
     name="kerasviz",
@@ -234,6 +234,72 @@ def visualize(
     )
     with no_foreign_warnings(debug):
         complete = run_visualize(options)
+    if not complete:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+@one_line_errors
+def attention(
+    model: Model,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE", help="Image files: what gates and heads do on them."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A .npy file, or a .npz file with an array an input, instead of images.",
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATTERN",
+            help="Weights to look at: a regular expression of whole addresses; may be repeated. "
+            "Default: all attention that is found.",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="Another model to compare with; may be repeated."),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCALING",
+            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
+            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and tables.")
+    ] = Path("kerasviz-attention"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Say what a model's attention weights tell, and what its gates and heads do on data.
+
+    Prints a table of the weights and the path of the page. Fusion, squeeze-and-excitation, gates
+    of any spelling and stock attention layers are found; other weights are named with --group.
+    """
+    from kerasviz.cli.attention import AttentionOptions, run_attention
+    from kerasviz.cli.quiet import no_foreign_warnings
+
+    options = AttentionOptions(
+        model=model,
+        images=images or (),
+        data=data,
+        groups=group or (),
+        compare=compare or (),
+        preprocess=preprocess,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        complete = run_attention(options)
     if not complete:
         raise typer.Exit(SOME_FAILED)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import typer
@@ -51,6 +51,12 @@ def say_error(text: str) -> None:
     """Print one line on stderr that begins with "Error:"."""
     typer.secho("Error: ", fg="red", err=True, nl=False)
     typer.echo(printable(text), err=True)
+
+
+def say_skipped(failures: Sequence[tuple[str, str]]) -> None:
+    """Print one line on stderr for each image that could not be read."""
+    for name, reason in failures:
+        say_error(f"Expected an image. Received: {name}, which {reason}. It was skipped.")
 
 
 def _report(error: Exception) -> int:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kerasviz.cli.printing import printable
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
+from kerasviz.cli.tables import TableFormat, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_WIDTH_OUTSIDE_TERMINALS = 10_000
-
-
-class TableFormat(str, Enum):
-    """How a table is printed."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
 
 
 def run_layers(model: str, imports: Sequence[str], form: TableFormat, debug: bool = False) -> None:
@@ -43,7 +30,7 @@ def run_layers(model: str, imports: Sequence[str], form: TableFormat, debug: boo
         with steps.step("Starting TensorFlow"):
             import_keras(debug)
         table = _table(model, imports, steps)
-    _PRINTERS[form](table)
+    print_table(table, form)
 
 
 def _table(spec: str, imports: Sequence[str], steps: Steps) -> pd.DataFrame:
@@ -55,36 +42,3 @@ def _table(spec: str, imports: Sequence[str], steps: Steps) -> pd.DataFrame:
         model = load_model(spec, imports)
         expect_layers(model)
         return kerasviz.layers(model)
-
-
-def _print_table(table: pd.DataFrame) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False)
-    for name in ("address", *table.columns):
-        shown.add_column(name, justify="right" if name in ("parameters", "calls") else "left")
-    for address, *values in table.itertuples(name=None):
-        shown.add_row(*(Text(_cell(value)) for value in (address, *values)))
-    width = None if sys.stdout.isatty() else _WIDTH_OUTSIDE_TERMINALS
-    Console(file=sys.stdout, width=width, highlight=False).print(shown)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else printable(str(value))
-
-
-def _print_csv(table: pd.DataFrame) -> None:
-    print(table.to_csv(), end="")
-
-
-def _print_json(table: pd.DataFrame) -> None:
-    print(json.dumps(table.reset_index().to_dict("records"), indent=2))
-
-
-_PRINTERS = {
-    TableFormat.TABLE: _print_table,
-    TableFormat.CSV: _print_csv,
-    TableFormat.JSON: _print_json,
-}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import re
 import sys
@@ -36,6 +37,8 @@ _LOADS_OTHER_FILES = {"TFSMLayer", "TorchModuleWrapper"}
 _UNKNOWN_OBJECT = re.compile(
     r"(?:Could not locate (?P<kind>class|function)|Unknown [\w ]+:) '(?P<name>[^']+)'"
 )
+_OWN_PACKAGE = "kerasviz>"
+_OWN_LAYERS = "kerasviz.attention.layers"
 _LONGEST_REASON = 300
 _MODULE = re.compile(r"\w+(\.\w+)*")
 _BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
@@ -56,6 +59,7 @@ def load_model_file(path: Path, custom_objects: Mapping[str, Any]) -> keras.Mode
             known; or it holds Python code.
     """
     config = _read_config(path)
+    _register_own_layers(config)
     _check_config(path, config, custom_objects)
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -186,6 +190,16 @@ def _damaged(path: Path, reason: str) -> str:
         f"Expected a Keras model. Received: {path}, but {reason}. "
         "Copy the file again, or save the model again."
     )
+
+
+def _register_own_layers(config: Any) -> None:
+    """Make the layers of kerasviz known to Keras if a description names any of them.
+
+    The module is a fixed one: no module that a file names is imported.
+    """
+    names = (entry.get("registered_name") or entry["class_name"] for entry in _objects(config))
+    if any(str(name).startswith(_OWN_PACKAGE) for name in names):
+        importlib.import_module(_OWN_LAYERS)
 
 
 def _check_config(path: Path, config: Any, custom_objects: Mapping[str, Any]) -> None:

@@ -98,13 +98,13 @@ def _application_name(spec: str) -> str:
 
 
 def _applications() -> dict[str, ModuleType]:
-    modules = [module for _, module in inspect.getmembers(keras.applications, inspect.ismodule)]
-    return {
-        name: module
-        for module in modules
-        for name in vars(module)
-        if hasattr(module, "preprocess_input") and name[:1].isupper()
-    }
+    modules = dict(inspect.getmembers(keras.applications, inspect.ismodule))
+    found = {}
+    for name, build in inspect.getmembers(keras.applications, inspect.isfunction):
+        home = modules.get(build.__module__.rpartition(".")[2])
+        if home is not None and hasattr(home, "preprocess_input"):
+            found[name] = home
+    return found
 
 
 def _load_application(spec: str) -> keras.Model:
@@ -115,7 +115,9 @@ def _load_application(spec: str) -> keras.Model:
             f"Expected {APPLICATIONS}{name}, or {APPLICATIONS}{name}:none for random weights. "
             f"Received: {spec!r}."
         )
-    builder: Callable[..., keras.Model] = getattr(module, name)
+    builder: Callable[..., keras.Model] = getattr(module, name, None) or getattr(
+        keras.applications, name
+    )
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return builder(weights=None if weights == "none" else weights)

@@ -1,5 +1,6 @@
 """From arrays and explanations to matplotlib figures. Nothing here shows or saves anything."""
 
+from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.feature_maps import (
     activation_atlas,
@@ -36,4 +37,6 @@ __all__ = [
     "semantic_dictionary",
     "spatial_attribution",
     "to_png",
+    "weight_comparison",
+    "weight_histograms",
 ]

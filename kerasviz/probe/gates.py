@@ -29,6 +29,7 @@ class Gate:
         channel_axis: Which of its axes counts the channels.
         bounds: The least and the largest value that it can have.
         variables: The model's variables that are used for this gate only.
+        layer: What computes the product; None where that is no layer or operation.
         tensor: The gate itself, in the graph in which it was found.
     """
 
@@ -39,6 +40,7 @@ class Gate:
     channel_axis: int
     bounds: tuple[float, float]
     variables: tuple[Any, ...]
+    layer: Any = None
     tensor: Any = None
 
 
@@ -64,6 +66,7 @@ def find(record: Run) -> list[Gate]:
                 channel_axis=axis,
                 bounds=factor.bounds,
                 variables=_in_order(handles, factor.handles),
+                layer=None if call is None else call.layer,
                 tensor=factor.gate,
             )
         )

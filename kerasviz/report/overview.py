@@ -53,7 +53,7 @@ def provenance_of(results: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def _method(item: Any) -> str:
-    return str(getattr(item, "method", DRAWN))
+    return str(getattr(item, "method", getattr(item, "title", DRAWN)))
 
 
 def _count_text(visualizations: Sequence[Any]) -> str:

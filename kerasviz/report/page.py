@@ -109,7 +109,7 @@ def render(
         explained=bool(explanations),
         drawn=bool(drawn),
         methods=methods_of(explanations, drawn),
-        provenance=provenance_of([*explanations, *drawn]),
+        provenance=provenance_of([*explanations, *drawn, *(s for s in grouped if s.provenance)]),
     )
 
 

@@ -28,6 +28,7 @@ class Section:
             those by input name for a model with several inputs).
         names: One name a sample, such as its file name.
         visualizations: What activation maximization drew.
+        provenance: Versions, model and time of what the figures and tables show.
     """
 
     title: str
@@ -38,3 +39,4 @@ class Section:
     images: Any = None
     names: Sequence[str] | None = None
     visualizations: Sequence[Visualization] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -45,6 +45,14 @@ def test_activations_and_scales_are_no_gates(name: str) -> None:
     assert kv.attention.gates(around(NOT_GATES[name])).empty
 
 
+def test_a_product_of_two_features_has_no_gate() -> None:
+    """ReLU6 goes up to 6: what it makes larger it does not only let pass."""
+    image = keras.Input((6, 8, 3))
+    parts = [layers.ReLU(6.0)(layers.Conv2D(4, 1)(image)), layers.Conv2D(4, 1)(image)]
+    model = keras.Model(image, layers.Flatten()(layers.Multiply()(parts)))
+    assert kv.attention.gates(model).empty
+
+
 def test_features_between_0_and_1_are_not_taken_for_their_gate() -> None:
     """Both factors are bounded; only one has all paths from its weights lead through it."""
     image = keras.Input((6, 8, 3))
@@ -75,6 +83,19 @@ def test_gated_linear_unit_has_a_gate_of_both_kinds() -> None:
         4,
         48,
     ]
+
+
+def test_a_softmax_over_branches_is_a_gate_of_each() -> None:
+    """As in selective kernels: neither part alone is what all paths lead through."""
+    image = keras.Input((6, 8, 3))
+    parts = [layers.Conv2D(4, size, padding="same")(image) for size in (1, 3)]
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)(layers.Add()(parts))
+    scores = layers.Reshape((1, 1, 2, 4))(layers.Dense(8, name="scores")(pooled))
+    shares = layers.Softmax(axis=3)(scores)
+    gated = [part * shares[:, :, :, place] for place, part in enumerate(parts)]
+    found = kv.attention.gates(keras.Model(image, layers.Flatten()(layers.Add()(gated))))
+    assert list(found["kind"]) == ["channel", "channel"]
+    assert list(found["weights"]) == [4 * 8 + 8] * 2
 
 
 def test_a_gate_used_twice_is_one_gate_and_a_layer_called_twice_has_two() -> None:

@@ -2,8 +2,9 @@
 
 A gate is a factor of a product that lies between 0 and 2 whatever the input, depends on the input,
 and is computed by weights of its own: weights from which every path to the model's outputs leads
-through it. Squeeze-and-excitation, CBAM, pixel-wise fusion and gated linear units are such; x·σ(x)
-(swish) and x·Φ(x) (GELU) are not, for they have no weights of their own.
+through it (through all parts of it where it is cut into parts, as a softmax over branches is).
+Squeeze-and-excitation, CBAM, pixel-wise fusion and gated linear units are such; x·σ(x) (swish) and
+x·Φ(x) (GELU) are not, for they have no weights of their own.
 
 The bounds are interval arithmetic over the graph (Moore 1966), so that a sigmoid, a hard sigmoid,
 ReLU6 divided by 6, a softmax and a sigmoid of a sigmoid are all known for what they are.
@@ -25,6 +26,10 @@ from kerasviz.probe.backend import graph
 LARGEST = 2.0
 Bounds = tuple[float, float]
 ANYTHING: Bounds = (-np.inf, np.inf)
+MOVES = {
+    *("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "Tile", "BroadcastTo"),
+    *("StridedSlice", "Slice", "Split", "SplitV", "Unpack", "GatherV2"),
+}
 READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 WIDENED = {"BroadcastTo", "Tile"}
 
@@ -76,6 +81,13 @@ def _narrow(tensor: Any) -> Any:
     return tensor
 
 
+def _root(tensor: Any) -> Any:
+    """The tensor of which this one is a part, or the same values put another way."""
+    while tensor.op.type in MOVES:
+        tensor = tensor.op.inputs[1 if tensor.op.type == "Split" else 0]
+    return tensor
+
+
 class _Search:
     """One pass over the open graph."""
 
@@ -110,10 +122,10 @@ class _Search:
 
         Empty where the other factor is computed from the gate.
         """
-        region = self._dominated(gate)
-        if gate is other or self._depends_on(other, gate):
+        root = _root(gate)
+        if self._depends_on(other, root):
             return []
-        reads = [op for op in region if op.type in READS]
+        reads = [op for op in self._dominated(root) if op.type in READS]
         handles = [self._external.get(id(op.inputs[0]), op.inputs[0]) for op in reads]
         return list({id(one): one for one in handles}.values())
 
@@ -182,7 +194,7 @@ def _all_bounds(operations: Sequence[Any]) -> dict[int, Bounds]:
             given = [found.get(id(x), _constant_bounds(x)) for x in op.inputs]
             low, high = _RULES[op.type](op, given)
             if not (np.isnan(low) or np.isnan(high)):
-                found[id(op.outputs[0])] = (float(low), float(high))
+                found.update((id(x), (float(low), float(high))) for x in op.outputs)
     return found
 
 
@@ -283,10 +295,6 @@ def _joined(_: Any, given: Sequence[Bounds]) -> Bounds:
     return _union(_, given[:-1])
 
 
-def _gathered(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return given[0]
-
-
 def _selected(_: Any, given: Sequence[Bounds]) -> Bounds:
     return _union(_, given[1:])
 
@@ -295,13 +303,12 @@ def _padded(_: Any, given: Sequence[Bounds]) -> Bounds:
     return _union(_, [given[0], (0.0, 0.0)])
 
 
-_MOVES = (
-    *("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "Tile", "BroadcastTo"),
-    *("StridedSlice", "Slice", "Mean", "Max", "Min", "AvgPool", "AvgPool3D", "MaxPool"),
-    *("MaxPool3D", "StopGradient", "ResizeBilinear", "ResizeNearestNeighbor", "Split"),
-)
+_WITHIN = {
+    *("Mean", "Max", "Min", "AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D"),
+    *("StopGradient", "ResizeBilinear", "ResizeNearestNeighbor"),
+}
 _RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
-    **dict.fromkeys(_MOVES, _first),
+    **dict.fromkeys(MOVES | _WITHIN, _first),
     "Split": lambda _, given: given[-1],
     "Sigmoid": _rising(_sigmoid),
     "Tanh": _rising(np.tanh),
@@ -328,7 +335,6 @@ _RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
     "Minimum": _smallest,
     "Pack": _union,
     "ConcatV2": _joined,
-    "GatherV2": _gathered,
     "SelectV2": _selected,
     "Pad": _padded,
 }
