@@ -89,7 +89,7 @@ class Samples:
     @property
     def arrays(self) -> list[np.ndarray]:
         """The inputs as arrays."""
-        return [ops.convert_to_numpy(tensor) for tensor in self.batch.flat]
+        return [tensor.numpy() for tensor in self.batch.flat]
 
     @property
     def packed(self) -> Any:
