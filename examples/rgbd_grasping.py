@@ -6,8 +6,9 @@ Trains a small RGB-D grasp network on scenes of objects on a table, tests it on 
 not seen, and takes it apart: its attention weights and gates, trained against untrained; and, for
 plain objects, flat prints of objects (decoys), objects in the table's own pattern (camouflaged) and
 objects of which the depth sensor sees nothing (glossy), how much of its answer comes from colour
-and how much from depth. Writes rgbd_grasping.png: scenes, grasps and Grad-CAM per modality;
-rgbd_attention.png: the attention weights with what the initializers alone would give.
+and how much from depth. Writes rgbd_grasping.png: scenes, grasps, Grad-CAM and |gradient ×
+activation| of each modality; rgbd_attention.png: the attention weights, with what the initializers
+alone would give.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ def main(
     figure = plots.weight_histograms(kv.attention.weights(model), tables["trained"])
     save(figure, output / "rgbd_attention.png")
 
-    show("Where the score of an object comes from", by_kind(model, held_out))
-    save(drawn(model, held_out, predicted), output / "rgbd_grasping.png")
+    table, layers = by_kind(model, held_out)
+    print("\nBranches end in", layers)
+    show("Where the score of an object comes from", table)
+    save(drawn(model, held_out, predicted, layers), output / "rgbd_grasping.png")
     look_at_photo(model, size)
 
 
@@ -187,8 +190,9 @@ def compared_gates(models: dict[str, keras.Model], inputs: np.ndarray) -> pd.Dat
     return pd.concat(tables, axis=1)
 
 
-def by_kind(model: keras.Model, scenes: samples.RGBDScenes) -> pd.DataFrame:
-    """Attribution of "grip" against "do not grip" over the pixels of the objects of each kind."""
+def by_kind(model: keras.Model, scenes: samples.RGBDScenes) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Attribution of "grip" against "do not grip" over the pixels of the objects of each kind, and
+    the layers at which it was measured."""
     rows, masks, owners = [], [], []
     for kind in KINDS:
         places = scenes.kinds(kind)
@@ -196,35 +200,42 @@ def by_kind(model: keras.Model, scenes: samples.RGBDScenes) -> pd.DataFrame:
         rows.append(chosen)
         masks.append(places[chosen])
         owners += [kind] * len(chosen)
-    mask = np.concatenate(masks)
-    target = kv.targets.Mask(mask, 1, "grip") - kv.targets.Mask(mask, 0, "grip")
-    inputs = scenes.inputs[np.concatenate(rows)]
-    found = kv.attention.modality_attribution(model, inputs, target=target)
-    print("\nBranches end in", found.layers)
+    found = attribution(model, scenes.inputs[np.concatenate(rows)], np.concatenate(masks))
     columns = {"score": found.scores}
     for number, name in enumerate(found.modalities):
         if found.layer_shares is not None:
             columns[f"{name}: layer share"] = found.layer_shares[:, number]
         columns[f"{name}: loss"] = found.losses[:, number]
     table = pd.DataFrame(columns).groupby(owners, sort=False)
-    return table.mean().round(2).astype(str) + " ± " + table.std().round(2).astype(str)
+    text = table.mean().round(2).astype(str) + " ± " + table.std().round(2).astype(str)
+    return text, found.layers
+
+
+def attribution(
+    model: keras.Model, inputs: np.ndarray, mask: np.ndarray, layers: dict[str, str] | None = None
+) -> kv.attention.ModalityAttribution:
+    """Where the score comes from by which the masked pixels are gripped rather than not."""
+    target = kv.targets.Mask(mask, 1, "grip") - kv.targets.Mask(mask, 0, "grip")
+    return kv.attention.modality_attribution(model, inputs, layers or None, target)
 
 
 def drawn(
-    model: keras.Model, scenes: samples.RGBDScenes, predicted: dict[str, np.ndarray]
+    model: keras.Model,
+    scenes: samples.RGBDScenes,
+    predicted: dict[str, np.ndarray],
+    layers: dict[str, str],
 ) -> Figure:
-    """Scenes with a decoy and something camouflaged or glossy, as many as there are, up to four."""
+    """Scenes with a decoy and something glossy or camouflaged, as many as there are, up to four."""
     odd = [
-        "decoy" in kinds and len(set(kinds)) > 2
-        for kinds in ([thing.kind for thing in objects] for objects in scenes.objects)
+        ("decoy" in kinds) * len(kinds)
+        for kinds in ({thing.kind for thing in objects} for objects in scenes.objects)
     ]
-    chosen = np.argsort(~np.array(odd), kind="stable")[:4]
-    target = {"grip": 1}
-    found = kv.attention.modality_attribution(model, scenes.inputs[chosen], target=target)
-    peaks = np.max([maps.max(axis=(1, 2)) for maps in found.maps.values()], axis=0)
-    scale = np.where(peaks > 0, peaks, 1)[:, None, None]
-    truth = {name: getattr(scenes, name)[chosen] for name in HEADS}
-    answer = {name: values[chosen] for name, values in predicted.items()}
+    usable = np.flatnonzero((scenes.instances >= 0).any(axis=(1, 2)))
+    chosen = usable[np.argsort(-np.array(odd)[usable], kind="stable")[:4]]
+    found = attribution(model, scenes.inputs[chosen], scenes.instances[chosen] >= 0, layers)
+    maps = {f"Grad-CAM, {name}": values for name, values in on_one_scale(found.maps).items()}
+    for name, values in on_one_scale(found.size_maps).items():
+        maps[f"|g·A|, {name}"] = values
     titles = [
         ", ".join(f"{thing.kind} {thing.shape}" for thing in scenes.objects[scene])
         for scene in chosen
@@ -232,10 +243,20 @@ def drawn(
     return plots.rgbd_scenes(
         scenes.rgb[chosen],
         scenes.depth[chosen],
-        {"true grasps": truth, "predicted grasps": answer},
-        maps={f"Grad-CAM, {name}": maps / scale for name, maps in found.maps.items()},
+        {
+            "true grasps": {name: getattr(scenes, name)[chosen] for name in HEADS},
+            "predicted grasps": {name: values[chosen] for name, values in predicted.items()},
+        },
+        maps=maps,
         titles=titles,
     )
+
+
+def on_one_scale(maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Maps divided by the largest value of each scene, whichever modality it is in."""
+    peaks = np.max([values.max(axis=(1, 2)) for values in maps.values()], axis=0)
+    scale = np.where(peaks > 0, peaks, 1)[:, None, None]
+    return {name: values / scale for name, values in maps.items()}
 
 
 def look_at_photo(model: keras.Model, size: int) -> None:

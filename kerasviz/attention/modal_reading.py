@@ -288,12 +288,14 @@ def _attributions(
 
 
 def _at_layer(name: str, features: Any, gradient: Any) -> dict[str, Any]:
-    """Sums of gradient × activation; where the layer has positions, Grad-CAM (Selvaraju et al.)."""
+    """Sums of gradient × activation; where the layer has positions, Grad-CAM (Selvaraju et al.),
+    and the sums over channels alone."""
     features = ops.cast(features, "float32")
     found = _sums(f"{name}/layer", gradient * features)
     if len(features.shape) > 2:
         weights = ops.mean(gradient, axis=tuple(range(1, len(features.shape) - 1)))
         found[f"{name}/map"] = ops.relu(ops.einsum("b...k,bk->b...", features, weights))
+        found[f"{name}/places"] = ops.sum(ops.abs(gradient * features), axis=-1)
     return found
 
 

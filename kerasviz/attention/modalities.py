@@ -34,6 +34,8 @@ class ModalityAttribution:
         maps: Modality → (n, *positions) Grad-CAM at that layer, in units of the score, not below 0,
             and not scaled, so that modalities can be compared; without those whose layer has no
             positions.
+        size_maps: Modality → (n, *positions) |gradient × activation| of the layer, summed over its
+            channels; over all positions it sums to `layer_sizes`.
         layer_contributions: (n, modalities) sum of gradient × activation of the layer; None
             without layers.
         layer_sizes: (n, modalities) the same of |gradient × activation|.
@@ -51,6 +53,7 @@ class ModalityAttribution:
     targets: tuple[str, ...]
     layers: dict[str, str]
     maps: dict[str, np.ndarray]
+    size_maps: dict[str, np.ndarray]
     layer_contributions: np.ndarray | None
     layer_sizes: np.ndarray | None
     input_contributions: np.ndarray | None
@@ -209,7 +212,8 @@ def modality_attribution(
         scores=scored["score"],
         targets=tuple(reader.names(samples, scored.get("index"))),
         layers=found,
-        maps={name: values[f"{name}/map"] for name in parts if f"{name}/map" in values},
+        maps=_maps(values, parts, "map"),
+        size_maps=_maps(values, parts, "places"),
         layer_contributions=_columns(values, parts, "layer/signed"),
         layer_sizes=_columns(values, parts, "layer/size"),
         input_contributions=_columns(values, parts, "input/signed"),
@@ -250,6 +254,12 @@ def _score_without(
     score = reader.scores(samples.with_leaf(part.leaf, array))["score"]
     _check_finite(score)
     return score
+
+
+def _maps(
+    values: Mapping[str, np.ndarray], parts: Mapping[str, Part], name: str
+) -> dict[str, np.ndarray]:
+    return {part: values[f"{part}/{name}"] for part in parts if f"{part}/{name}" in values}
 
 
 def _columns(

@@ -18,7 +18,7 @@ from kerasviz.plots.displaying import displayable
 from kerasviz.plots.reading import shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
-CELL = 1.75
+CELL = 1.6
 GAP = 0.1
 MARGIN = 0.15
 BAR = 0.1

@@ -90,9 +90,9 @@ def test_a_linear_model_has_its_closed_form(form: str, replace: Any) -> None:
         np.testing.assert_allclose(
             found.layer_contributions[:, column], products.sum(axis=1), rtol=1e-3, atol=1e-4
         )
-        np.testing.assert_allclose(
-            found.layer_sizes[:, column], np.abs(products).sum(axis=1), rtol=1e-4
-        )
+        sizes = np.abs(end * own).sum(axis=-1)
+        np.testing.assert_allclose(found.size_maps[name], sizes, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.layer_sizes[:, column], sizes.sum(axis=(1, 2)), rtol=1e-4)
         instead = {
             "mean": np.broadcast_to(given.mean(axis=0), given.shape),
             "zeros": np.zeros_like(given),

@@ -44,23 +44,29 @@ def test_normals_point_out_of_things() -> None:
     directions = CAMERA.directions(32)
     hits = first_hits(THINGS, ALL, entries(THINGS, CAMERA, directions), CAMERA, directions)
     np.testing.assert_allclose(np.linalg.norm(hits.normals, axis=0), 1, atol=1e-3)
-    for row, column in np.argwhere(hits.owner >= 0):
-        thing, normal = THINGS[hits.owner[row, column]], hits.normals[:, row, column]
-        point = hits.points[:, row, column]
-        assert is_inside(thing, point - 0.1 * normal)
-        assert not is_inside(thing, point + 0.1 * normal)
-        assert normal @ directions[:, row, column] < 0
+    around = np.random.default_rng(0).normal(size=(3, 1, 2000))
+    for index, thing in enumerate(THINGS):
+        inside = hits.owner == index
+        points, normals = hits.points[:, inside], hits.normals[:, inside]
+        outward = (around * ~is_inside(thing, points[..., None] + around)).mean(axis=-1)
+        outward /= np.linalg.norm(outward, axis=0)
+        cosine = (outward * normals).sum(axis=0)
+        assert np.median(cosine) > 0.98
+        assert (cosine > 0.9).mean() > 0.8  # the rest is at edges
+        sides = np.abs(normals[2]) < 0.5
+        assert sides.sum() > 3
+        assert np.median(cosine[sides]) > 0.95
 
 
 def test_shadows_are_where_a_thing_is_in_the_way() -> None:
-    directions, lamp = CAMERA.directions(24), np.array([300.0, -200.0, 500.0])
+    directions, lamp = CAMERA.directions(24), np.array([20.0, 30.0, 75.0])
     hits = first_hits(THINGS, ALL, entries(THINGS, CAMERA, directions), CAMERA, directions)
     hidden = is_hidden(THINGS, ALL, hits, lamp)
     starts = hits.points + 0.5 * hits.normals
     towards = lamp[:, None, None] - starts
     blocked = march(THINGS, starts, towards, np.linspace(0.0, 1.0, 1200))[0] >= 0
     expected = blocked | ((towards * hits.normals).sum(axis=0) < 0)
-    assert 0.05 < hidden.mean() < 0.2
+    assert 0.2 < hidden.mean() < 0.8
     assert (expected != hidden).sum() <= 3
 
 
@@ -248,7 +254,7 @@ def test_things_keep_apart_and_kinds_come_in_their_shares() -> None:
             for other in objects[:index]:
                 distance = np.hypot(*np.subtract(one.center, other.center))
                 touching += distance < one.reach + other.reach
-    assert touching <= 2
+    assert touching == 0
 
 
 @pytest.mark.parametrize(

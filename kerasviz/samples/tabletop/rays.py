@@ -117,7 +117,7 @@ def is_hidden(
     """
     start = hits.points + LIFT * hits.normals
     towards = source.astype("float32")[:, None, None] - start
-    hidden = np.einsum("ihw,ihw->hw", towards, hits.normals) < 0
+    hidden = np.zeros(hits.owner.shape, bool)
     for thing, is_chosen in zip(things, chosen, strict=True):
         if is_chosen:
             near, far = _crossing(thing, start, towards)
