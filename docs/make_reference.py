@@ -41,6 +41,7 @@ def pages() -> dict[str, str]:
         "callbacks.md": _page("Callbacks", _module("kv.callbacks", kv.callbacks)),
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
         "understanding.md": _page("Understanding many at once", _understanding()),
+        "attention.md": _page("Attention", _module("kv.attention", kv.attention)),
         "report.md": _page("Report", _module("kv.report", kv.report)),
         "samples.md": _page("Samples", _module("kv.samples", kv.samples)),
         "errors.md": _page("Errors", _module("kv.errors", kv.errors)),

@@ -40,8 +40,8 @@ def numpy(outputs: Any) -> Any:
 
 
 def close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
-    found, expected = keras.tree.flatten(found), keras.tree.flatten(expected)
-    for one, other in zip(found, expected, strict=True):
+    pairs = zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True)
+    for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
@@ -70,11 +70,11 @@ def test_the_second_sigmoid_neither_closes_nor_opens():
     layer.build((None, 2, 2, 2))
     layer.fc2.bias.assign([-100.0, 100.0])
     ones = np.ones((1, 2, 2, 2), "float32")
-    close(numpy(layer(ones))[0, 0, 0], [0.5, 1 / (1 + np.exp(-1))])
+    close(numpy(layer(ones))[0, 0, 0], np.array([0.5, 1 / (1 + np.exp(-1))]))
     layer = attention.SqueezeExcitation(second_sigmoid=False)
     layer.build((None, 2, 2, 2))
     layer.fc2.bias.assign([-100.0, 100.0])
-    close(numpy(layer(ones))[0, 0, 0], [0, 1])
+    close(numpy(layer(ones))[0, 0, 0], np.array([0, 1]))
 
 
 def test_the_gate_can_be_read_by_its_address():
@@ -158,7 +158,6 @@ def test_encoder_fusion_has_the_weights_of_the_note():
     assert {path.split("/")[0] for path in sizes} == {"aggregate", "reduce", "gate"}
 
 
-FIRST = {"data_format": "channels_first"}
 LAYERS: dict[str, tuple[Callable[..., Any], dict[str, Any], bool]] = {
     "excitation": (attention.SqueezeExcitation, {"ratio": 3, "second_sigmoid": False}, False),
     "block": (
@@ -176,7 +175,7 @@ LAYERS: dict[str, tuple[Callable[..., Any], dict[str, Any], bool]] = {
     ),
     "plain block": (
         attention.ResplacementBlock,
-        {"filters": 4, "attention": False, "strides": (1, 2), "dilation_rate": 1},
+        {"filters": 4, "attention": False, "strides": (1, 2), "dilation_rate": (1, 1)},
         False,
     ),
     "encoder": (attention.EncoderFusion, {"ratio": 2}, True),
@@ -192,7 +191,7 @@ LAYERS: dict[str, tuple[Callable[..., Any], dict[str, Any], bool]] = {
 }
 
 
-def model_of(name: str, shape: tuple[int, ...] = (6, 4, 6), **more: Any) -> keras.Model:
+def model_of(name: str, shape: tuple[int, ...] = (5, 7, 6), **more: Any) -> keras.Model:
     make, settings, two = LAYERS[name]
     inputs = [keras.Input(shape) for _ in range(1 + two)]
     outputs = make(**settings, **more)(inputs if two else inputs[0])
@@ -229,8 +228,9 @@ def test_config(name, data_format):
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "depth"])
 def test_channels_first(name):
+    """7 columns: Keras adds a bias to the wrong axis where there are as many columns as filters."""
     model = model_of(name, data_format="channels_last")
-    first = model_of(name, (6, 6, 4), **FIRST)
+    first = model_of(name, (6, 5, 7), data_format="channels_first")
     first.set_weights(model.get_weights())
     x = inputs_of(model)
     expected = keras.tree.flatten(numpy(model(x)))
@@ -285,23 +285,25 @@ def test_in_a_subclassed_model_and_in_a_sequential():
 
 
 def test_training_reaches_every_weight():
+    """But the biases of convolutions: batch normalization takes them away again."""
     inputs = [keras.Input((8, 6, 6)), keras.Input((8, 6, 6))]
     blocks = [attention.ResplacementBlock(6, skip=True, ratio=1)(x) for x in inputs]
     outputs = keras.layers.Concatenate()(list(attention.EncoderFusion(1)(blocks)))
     model = randomized(keras.Model(inputs, outputs))
     before = model.get_weights()
-    model.compile(keras.optimizers.SGD(0.5), "mse")
+    model.compile(keras.optimizers.SGD(0.5), "mse", run_eagerly=True)
     model.fit(
         [features(8, 8, 6, 6), features(8, 8, 6, 6, seed=1)], np.ones((8, 8, 6, 12)), verbose=0
     )
     for weight, old in zip(model.weights, before, strict=True):
-        assert not np.array_equal(weight, old), weight.path
+        idle = re.search(r"conv_\d/bias$", weight.path)
+        assert idle or not np.array_equal(weight, old), weight.path
 
 
 def test_depth_is_clipped_then_divided():
     depth = np.array([[-5.0, 0.0, 400.0, 800.0, 801.0, np.inf]], "float32")
-    close(numpy(DepthScaling()(depth)), [[0, 0, 0.4, 0.8, 0.8, 0.8]])
-    close(numpy(DepthScaling(None, 10)(depth[:, :5])), [[0, 0, 40, 80, 80.1]])
+    close(numpy(DepthScaling()(depth)), np.array([[0, 0, 0.4, 0.8, 0.8, 0.8]]))
+    close(numpy(DepthScaling(None, 10)(depth[:, :5])), np.array([[0, 0, 40, 80, 80.1]]))
 
 
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
@@ -353,7 +355,16 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "two feature maps of one shape",
     ),
     "depth": (lambda: DepthScaling(-1), "`max_depth` must be a number above 0"),
+    "named modalities": (
+        lambda: attention.EncoderFusion()({"rgb": features(1, 4, 6), "depth": features(1, 4, 6)}),
+        r"must get \[rgb, depth\]",
+    ),
     "channels": (lambda: SelectChannels(3, 3), "0 <= start < stop"),
+    "half a channel": (lambda: SelectChannels(0, 1.5), "0 <= start < stop"),
+    "missing channels": (
+        lambda: SelectChannels(3, 4)(features(1, 4, 4, 3)),
+        r"must get 4 channels or more. Received: shape \(1, 4, 4, 3\)",
+    ),
 }
 
 

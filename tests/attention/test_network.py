@@ -49,7 +49,7 @@ def test_the_network_of_the_note():
     encoders = 2 * sum(map(block_size, sizes[:-1], sizes[1:]))
     encoders += convolution(3, 3, 3, 64) + convolution(3, 3, 1, 64)
     decoder = convolution(3, 3, 1024, 256) + convolution(3, 3, 256, 128) + 4 * (256 + 128)
-    heads = 3 * (convolution(3, 3, 128, 64) + 4 * 64) + convolution(3, 3, 64, 4) + 2 * 0
+    heads = 3 * (convolution(3, 3, 128, 64) + 4 * 64) + convolution(3, 3, 64, 4)
     assert network.count_params() == encoders + 557_056 + 1_056 + decoder + heads
     assert network.get_layer("fusion").count_params() == 557_056 + 1_056
     assert keras.tree.map_structure(lambda x: x.shape, network.output) == {
@@ -107,10 +107,11 @@ def test_depth_beyond_the_limit_is_at_the_limit():
 
 
 def test_channels_first():
-    network = small_network()
-    first = small_network((4, 16, 12), data_format="channels_first")
+    """20 columns: Keras misplaces a bias where there are as many columns as filters."""
+    network = small_network((16, 20, 4))
+    first = small_network((4, 16, 20), data_format="channels_first")
     first.set_weights(network.get_weights())
-    x = scenes(2, 16, 12)
+    x = scenes(2, 16, 20)
     expected, found = numpy(network(x)), numpy(first(np.moveaxis(x, -1, 1)))
     for name, values in expected.items():
         np.testing.assert_allclose(np.moveaxis(found[name], 1, -1), values, atol=1e-5)
@@ -135,17 +136,18 @@ def test_mixed_precision_keeps_inputs_and_outputs_exact():
 
 def test_trains():
     """Losses of the note: angles count only where there is a grasp."""
-    network = small_network()
+    network = small_network(filters=(8,), blocks=(1,), dilation_rates=(3,))
     before = network.get_weights()
     network.compile(
         keras.optimizers.Adam(0.01),
         {"grip": "sparse_categorical_crossentropy", "horizontal": "mse", "vertical": "mse"},
+        run_eagerly=True,
     )
     x = scenes(4, 16, 12)
     grasp = x[..., :1] > 0.5
     labels = {"grip": grasp.astype("int32"), "horizontal": x[..., 1:2], "vertical": x[..., 2:3]}
     weights = {"grip": np.ones((4, 16, 12)), "horizontal": grasp[..., 0], "vertical": grasp[..., 0]}
-    history = network.fit(x, labels, sample_weight=weights, epochs=12, batch_size=4, verbose=0)
+    history = network.fit(x, labels, sample_weight=weights, epochs=5, batch_size=4, verbose=0)
     losses = history.history["loss"]
     assert losses[-1] < losses[0]
     for weight, old in zip(network.weights, before, strict=True):

@@ -36,7 +36,7 @@ class SqueezeExcitationFusion(keras.layers.Layer):
 
     Reference:
         Seichter et al. 2021, "Efficient RGB-D Semantic Segmentation for Indoor Scene Analysis",
-        figure 3, arXiv:2011.06961.
+        figure 2, arXiv:2011.06961.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class AttentionComplementaryFusion(keras.layers.Layer):
 
     Reference:
         Hu et al. 2019, "ACNet: Attention Based Network to Exploit Complementary Features for RGBD
-        Semantic Segmentation", section 2, arXiv:1905.10089.
+        Semantic Segmentation", arXiv:1905.10089; code: github.com/anheidelonghu/ACNet.
     """
 
     def __init__(self, data_format: str | None = None, **settings: Any) -> None:
@@ -159,9 +159,8 @@ class SeparationAggregationGate(keras.layers.Layer):
         fused = g_rgb · rgb + g_depth · depth
         rgb_out, depth_out = relu((rgb + fused) / 2), relu((depth + fused) / 2)
 
-    As in the paper, the gates are made from the filtered features and weigh the unfiltered ones.
-    The two last ReLUs are in the authors' code, not in the paper. The paper's depth is coded as
-    HHA; here it is any feature map.
+    This follows the authors' code, where the gates are made from the filtered features and weigh
+    the unfiltered ones. Its depth is coded as HHA; here it is any feature map.
 
     The sub-layers `depth_fc1`, `depth_fc2` filter the depth, `rgb_fc1`, `rgb_fc2` the RGB;
     `aggregate` is the 1x1 convolution and `gate` returns both gates, the RGB's first.
@@ -181,7 +180,7 @@ class SeparationAggregationGate(keras.layers.Layer):
 
     Reference:
         Chen et al. 2020, "Bi-directional Cross-Modality Feature Propagation with
-        Separation-and-Aggregation Gate for RGB-D Semantic Segmentation", section 3.2,
+        Separation-and-Aggregation Gate for RGB-D Semantic Segmentation",
         arXiv:2007.09183; code: github.com/charlesCXK/RGBD_Semantic_Segmentation_PyTorch.
     """
 
