@@ -271,16 +271,13 @@ def _attributions(
                 f"{call.address!r} for {name!r}, which is not on the way to it. Choose another."
             )
         axis = record.channel_axis(call)
-        found |= _at_layer(
-            name, ops.moveaxis(call.output, axis, -1), ops.moveaxis(gradient, axis, -1)
-        )
+        features, gradient = (ops.moveaxis(x, axis, -1) for x in (call.output, gradient))
+        found |= _at_layer(name, features, gradient)
     by_leaf = dict(zip(known, gradients[len(calls) :], strict=True))
     for name, part in parts.items():
         if part.leaf in by_leaf:
-            change = ops.cast(inputs[part.leaf], "float32") - ops.cast(
-                replaced[part.leaf], "float32"
-            )
-            gradient = by_leaf[part.leaf]
+            given, instead = (ops.cast(x[part.leaf], "float32") for x in (inputs, replaced))
+            change, gradient = given - instead, by_leaf[part.leaf]
             gradient = ops.zeros_like(change) if gradient is None else gradient
             products = part.taken(gradient * change)
             found |= _sums(f"{name}/input", products)
