@@ -20,6 +20,10 @@ SMALL = {
     "first_map": ["--size", "64"],
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
+    "rgbd_grasping": [
+        *["--size", "16", "--scenes", "8", "--tested", "8", "--epochs", "1"],
+        *["--filters", "4", "--blocks", "1"],
+    ],
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
     "vision_transformer": ["--epochs", "1", "--samples", "5"],

@@ -15,8 +15,10 @@ from kerasviz.plots.feature_maps import (
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
+from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
+from kerasviz.plots.rgbd import rgbd_scenes
 
 __all__ = [
     "activation_atlas",
@@ -30,10 +32,12 @@ __all__ = [
     "grid",
     "head_similarity",
     "heads_by_depth",
+    "modalities",
     "neuron_groups",
     "overlay",
     "pictures",
     "plot_explanation",
+    "rgbd_scenes",
     "semantic_dictionary",
     "spatial_attribution",
     "to_png",
