@@ -174,7 +174,7 @@ def test_attention_twice_in_one_call_is_numbered() -> None:
 
 def test_a_softmax_before_a_dense_layer_is_no_attention() -> None:
     tokens = keras.Input((6, 8))
-    x = layers.Dense(5)(layers.Softmax()(tokens))
+    x = layers.EinsumDense("btc,cd->btd", (6, 5))(layers.Softmax()(tokens))
     attended = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
     model = keras.Model(tokens, models.headed(attended))
     assert list(kv.attention.scores(model, models.TOKENS)) == ["attention"]
