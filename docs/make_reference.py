@@ -58,7 +58,14 @@ def _explainers() -> list[str]:
     base = kv.GradCAM.__mro__[2]
     found = [
         _class(f"kv.{kind.__name__}", kind)
-        for kind in (kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM)
+        for kind in (
+            kv.Saliency,
+            kv.GuidedSaliency,
+            kv.DeconvNet,
+            kv.CAM,
+            kv.GradCAM,
+            kv.AttentionRollout,
+        )
     ]
     return [*found, "## What all explainers share", _class("Explainer", base)]
 
