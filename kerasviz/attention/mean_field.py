@@ -53,7 +53,7 @@ def _layer(
         result += (above + below) / 2.0 - centre
     change = np.stack(responses)
     passed_on = np.einsum("siyx,sjyx->ijyx", change, change)
-    return result, passed_on + _noise(field, settings, is_first)
+    return np.maximum(result, 0.0), passed_on + _noise(field, settings, is_first)
 
 
 def _preactivation(
