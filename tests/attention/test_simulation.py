@@ -164,6 +164,16 @@ def test_cnn_expectation(settings: dict[str, Any]) -> None:
     check_expectation(simulate_cnn(**(fixed | settings)))
 
 
+def test_spread_that_comes_through_layers() -> None:
+    """Only the input is random: what is left of it after two layers is the response to it."""
+    fixed = {"kernel": (0.2, 0.0), "layer_bias": (0.0, 0.0), "input": (1.0, 1.0)}
+    found = simulate_cnn(
+        False, depth=2, size=5, filters=2, divisor=1.0, seeds=100, verbose=0, **fixed
+    )
+    assert found.std == pytest.approx(found.expected_std, rel=0.3)
+    assert found.mean == pytest.approx(found.expected, rel=0.02)
+
+
 def test_expectation_of_the_original() -> None:
     """294 and 943 are what one draw of the seed document gave; 1.114 is its misprint."""
     found = sweep(over={"bias_mean": [0.114, 1.114]})
