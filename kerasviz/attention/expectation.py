@@ -32,7 +32,8 @@ class Expected:
 
 def expected(settings: Settings) -> Expected:
     """The closed form for a simulation with those settings, with attention if they have it."""
-    found = _dense(settings) if settings.kind == "dense" else mean_field.layers(settings)
+    with np.errstate(all="ignore"):
+        found = _dense(settings) if settings.kind == "dense" else mean_field.layers(settings)
     return Expected(np.array([mean for mean, _ in found]), np.array([std for _, std in found]))
 
 
@@ -85,6 +86,7 @@ def _lognormal_nodes(law: _Law, correlated: bool) -> tuple[np.ndarray, np.ndarra
     ratio = law.covariance / np.outer(mean, mean)
     spread = np.log1p(np.maximum(ratio, -0.99))
     z, weights = normal_nodes(NODES)
+    spread[[0, 1], [0, 1]] = np.maximum(spread[[0, 1], [0, 1]], 0.0)
     std = np.sqrt(spread[1, 1])
     squares = mean[1] * np.exp(std * z - spread[1, 1] / 2.0)
     if not correlated:

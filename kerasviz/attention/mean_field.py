@@ -39,21 +39,18 @@ def layers(settings: Settings) -> list[tuple[float, float]]:
 def _layer(
     field: np.ndarray, covariance: np.ndarray, settings: Settings, is_first: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The next field and its covariance: linear response, and its curvature in the mean."""
+    """The next field, and its covariance by linear response."""
 
     def mapped(fields: np.ndarray) -> np.ndarray:
         inside = _preactivation(fields, settings, is_first)
         return _channel_moments(*inside, settings, orders=2)
 
-    centre = mapped(field)
-    result, responses = centre.copy(), []
-    for source in _sources(covariance):
-        above, below = mapped(field + source), mapped(field - source)
-        responses.append((above - below) / 2.0)
-        result += (above + below) / 2.0 - centre
+    responses = [
+        (mapped(field + source) - mapped(field - source)) / 2.0 for source in _sources(covariance)
+    ]
     change = np.stack(responses)
     passed_on = np.einsum("siyx,sjyx->ijyx", change, change)
-    return result, passed_on + _noise(field, settings, is_first)
+    return mapped(field), passed_on + _noise(field, settings, is_first)
 
 
 def _preactivation(

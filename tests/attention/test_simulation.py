@@ -120,9 +120,9 @@ def _compiled() -> list[Any]:
 
 
 DENSE: dict[str, dict[str, Any]] = {
-    "as the original": {"size": 16, "depth": 11},
+    "as the original": {"size": 16, "depth": 11, "seeds": 60},
     "one layer": {"depth": 1},
-    "deep": {"depth": 30, "kernel": (0.0, 0.13)},
+    "deep": {"depth": 30, "kernel": (0.0, 0.13), "seeds": 50},
     "negative bias": {"bias": (-0.3, 0.1), "depth": 5},
     "starving": {"multiplier": (0.5, 0.1), "bias": (-0.1, 0.05), "depth": 5},
     "the same for all": {"multiplier": (1.1, 0.0), "bias": (0.1, 0.0), "depth": 5},
@@ -164,6 +164,16 @@ def test_cnn_expectation(settings: dict[str, Any]) -> None:
     check_expectation(simulate_cnn(**(fixed | settings)))
 
 
+def test_spread_that_comes_through_layers() -> None:
+    """Only the input is random: what is left of it after two layers is the response to it."""
+    fixed = {"kernel": (0.2, 0.0), "layer_bias": (0.0, 0.0), "input": (1.0, 1.0)}
+    found = simulate_cnn(
+        False, depth=2, size=5, filters=2, divisor=1.0, seeds=100, verbose=0, **fixed
+    )
+    assert found.std == pytest.approx(found.expected_std, rel=0.3)
+    assert found.mean == pytest.approx(found.expected, rel=0.02)
+
+
 def test_expectation_of_the_original() -> None:
     """294 and 943 are what one draw of the seed document gave; 1.114 is its misprint."""
     found = sweep(over={"bias_mean": [0.114, 1.114]})
@@ -174,6 +184,14 @@ def test_expectation_of_the_original() -> None:
     plain = simulate_dense(False, size=2, seeds=1, verbose=0)
     assert plain.expected != without
     assert abs(294 - without) < 0.08 * without
+
+
+def test_nothing_random_is_left() -> None:
+    """Whatever arrives, attention makes it 5: rounding must not become a spread, or NaN."""
+    found = simulate_dense(multiplier=(0, 0), bias=(5.0, 0.0), depth=4, size=5, seeds=2, verbose=0)
+    np.testing.assert_allclose(found.expected_layers, 5.0)
+    np.testing.assert_allclose(found.expected_layer_stds, 0.0, atol=1e-5)
+    np.testing.assert_array_equal(found.means, 5.0)
 
 
 def test_first_layer_in_closed_form() -> None:
@@ -342,8 +360,12 @@ def network() -> keras.Model:
 
 def test_a_group_hands_its_distribution_over(network: keras.Model) -> None:
     gates = [layer for layer in network.layers if "_se_" in layer.name]
-    kernels = np.concatenate([layer.kernel.numpy().ravel() for layer in gates]).astype("float64")
-    biases = np.concatenate([layer.bias.numpy().ravel() for layer in gates]).astype("float64")
+    kernels = np.concatenate(
+        [keras.ops.convert_to_numpy(layer.kernel).ravel() for layer in gates]
+    ).astype("float64")
+    biases = np.concatenate(
+        [keras.ops.convert_to_numpy(layer.bias).ravel() for layer in gates]
+    ).astype("float64")
     settings = {"size": 4, "seeds": 2, "verbose": 0}
     found = kv.attention.simulate_group(network, "squeeze-excitation", **settings)
     multiplier, bias = (1 + kernels.mean(), kernels.std()), (biases.mean(), biases.std())
@@ -360,7 +382,7 @@ def test_a_group_hands_its_distribution_over(network: keras.Model) -> None:
 def test_a_layer_hands_its_distribution_over(network: keras.Model) -> None:
     settings = {"depth": 2, "size": 4, "seeds": 1, "verbose": 0, "filters": 3}
     found = kv.attention.simulate_group(network, "one_se_expand", "cnn", **settings)
-    kernel = network.get_layer("one_se_expand").kernel.numpy()
+    kernel = keras.ops.convert_to_numpy(network.get_layer("one_se_expand").kernel)
     assert found.parameters["multiplier"] == pytest.approx([1 + kernel.mean(), kernel.std()])
     assert found.parameters["bias"] == [0.0, 0.0]
     assert found.parameters["filters"] == 3

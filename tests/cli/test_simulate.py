@@ -72,7 +72,7 @@ def test_the_distribution_of_a_model(run, model, model_file, tmp_path):
     result = run("simulate", *asked)
     assert result.exit_code == 0, result.output
     found = summary_of(tmp_path)
-    kernel = model.get_layer("classes").kernel.numpy()
+    kernel = model.get_layer("classes").get_weights()[0]
     expected = [1 + kernel.mean(), kernel.std()]
     assert found["parameters"]["multiplier"] == pytest.approx(expected)
     assert found["parameters"]["bias"] == [0.0, 0.0]
