@@ -1,6 +1,8 @@
 """From arrays and explanations to matplotlib figures. Nothing here shows or saves anything."""
 
 from kerasviz.plots.attention_heads import attention_maps, head_similarity, heads_by_depth
+from kerasviz.plots.attention_impact import simulations
+from kerasviz.plots.attention_sweep import sweep
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.feature_maps import (
@@ -39,7 +41,9 @@ __all__ = [
     "plot_explanation",
     "rgbd_scenes",
     "semantic_dictionary",
+    "simulations",
     "spatial_attribution",
+    "sweep",
     "to_png",
     "weight_comparison",
     "weight_histograms",
