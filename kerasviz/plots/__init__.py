@@ -1,5 +1,6 @@
 """From arrays and explanations to matplotlib figures. Nothing here shows or saves anything."""
 
+from kerasviz.plots.attention_heads import attention_maps, head_similarity, heads_by_depth
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.feature_maps import (
@@ -22,12 +23,15 @@ from kerasviz.plots.rgbd import rgbd_scenes
 __all__ = [
     "activation_atlas",
     "activation_grid",
+    "attention_maps",
     "blend",
     "channel_attribution",
     "color_bar",
     "dataset_examples",
     "gate_statistics",
     "grid",
+    "head_similarity",
+    "heads_by_depth",
     "modalities",
     "neuron_groups",
     "overlay",
