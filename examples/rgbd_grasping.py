@@ -225,13 +225,13 @@ def drawn(
     predicted: dict[str, np.ndarray],
     layers: dict[str, str],
 ) -> Figure:
-    """Scenes with a decoy and something glossy or camouflaged, as many as there are, up to four."""
+    """Scenes with a decoy and something glossy or camouflaged, as many as there are, up to two."""
     odd = [
         ("decoy" in kinds) * len(kinds)
         for kinds in ({thing.kind for thing in objects} for objects in scenes.objects)
     ]
     usable = np.flatnonzero((scenes.instances >= 0).any(axis=(1, 2)))
-    chosen = usable[np.argsort(-np.array(odd)[usable], kind="stable")[:4]]
+    chosen = usable[np.argsort(-np.array(odd)[usable], kind="stable")[:2]]
     found = attribution(model, scenes.inputs[chosen], scenes.instances[chosen] >= 0, layers)
     maps = {f"Grad-CAM, {name}": values for name, values in on_one_scale(found.maps).items()}
     for name, values in on_one_scale(found.size_maps).items():
