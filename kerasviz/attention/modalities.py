@@ -116,7 +116,7 @@ class ModalityAttribution:
             inputs={name: values[:count] for name, values in self.inputs.items()},
             maps={name: values[:count] for name, values in self.maps.items()},
             titles=[
-                f"{target}: {score:.3g}"
+                f"{score:.3g}: {target}"
                 for target, score in zip(self.targets, self.scores, strict=True)
             ][:count],
             **kwargs,
