@@ -71,7 +71,7 @@ class Sweep:
 
     @property
     def verdicts(self) -> np.ndarray:
-        """For each cell "explodes", "starves", or "" between the limits."""
+        """For each cell "explodes", "starves", or "": between the limits, or the ratio is NaN."""
         starves, explodes = self.ratios <= self.limits[0], self.ratios >= self.limits[1]
         return np.where(starves, "starves", np.where(explodes, "explodes", ""))
 

@@ -207,6 +207,11 @@ def rounded_up(value: float) -> float:
 
 
 def _check(shown: Sequence[Any]) -> None:
+    if strange := [one for one in shown if not hasattr(one, "layer_means")]:
+        raise InputError(
+            "Expected simulations, as `kv.attention.simulate_dense` returns them. "
+            f"Received: {strange[0]!r}. Pass these."
+        )
     kinds = {one.kind for one in shown}
     if len(kinds) != 1 or len(shown) > len(COLORS):
         raise InputError(
@@ -216,7 +221,10 @@ def _check(shown: Sequence[Any]) -> None:
 
 
 def _checked_limits(limits: Any) -> tuple[float, float]:
-    low, high = (float(value) for value in limits)
+    try:
+        low, high = (float(value) for value in limits)
+    except (TypeError, ValueError):
+        low, high = np.nan, np.nan
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise InputError(f"`limits` must be two finite numbers, ascending. Received: {limits!r}.")
     return low, high

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from kerasviz.errors import InputError
 from kerasviz.plots.attention_impact import COLORS
 from kerasviz.plots.colors import LINE, SIGNED, colormap_for
 from kerasviz.plots.reading import number
@@ -45,7 +46,7 @@ def sweep(found: Any, quantity: str = "mean", *, marks: Any = ()) -> Figure:
         _curve(axes, found, quantity)
     else:
         _heat_map(sheet, axes, found, quantity, values)
-        for x, y in marks:
+        for x, y in _places(marks):
             axes.plot(x, y, "*", color="white", markeredgecolor="black", markersize=13)
     axes.tick_params(labelsize=8, length=2, which="both")
     _whole_ticks(axes, found)
@@ -67,6 +68,20 @@ def _heat_map(sheet: Sheet, axes: Axes, found: Any, quantity: str, values: np.nd
         _plain_ticks(bar.ax.yaxis, low, high)
     bar.ax.tick_params(labelsize=8, length=2, which="both")
     bar.outline.set_linewidth(0.5)
+
+
+def _places(marks: Any) -> np.ndarray:
+    """(n, 2) places."""
+    try:
+        found = np.asarray(list(marks), float)
+    except (TypeError, ValueError):
+        found = np.full(1, np.nan)
+    if found.size and not (found.ndim == 2 and found.shape[1] == 2 and np.isfinite(found).all()):
+        raise InputError(
+            "`marks` must be a list of (x, y) places in the heat map. "
+            f"Received: {marks!r}. Pass such as [(1.071, 11)]."
+        )
+    return found
 
 
 def _scale(found: Any, quantity: str, values: np.ndarray) -> tuple[Normalize, Any]:
@@ -124,7 +139,11 @@ def _curve(axes: Axes, found: Any, quantity: str) -> None:
     else:
         axes.plot(values, found.baseline, "o-", color=COLORS[0], markersize=3, label="without")
         axes.plot(values, found.expected, "s-", color=COLORS[1], markersize=3, label="with")
-        low, high = (found.expected + sign * found.expected_std for sign in (-1, 1))
+        finite = np.isfinite(found.expected) & np.isfinite(found.expected_std)
+        middle, spread = (
+            np.where(finite, one, np.nan) for one in (found.expected, found.expected_std)
+        )
+        low, high = middle - spread, middle + spread
         axes.fill_between(values, np.maximum(low, 0.0), high, color=COLORS[1], alpha=0.25, lw=0)
         axes.legend(title="attention", title_fontsize=8, fontsize=8, frameon=False)
     positive = np.concatenate([found.expected, found.baseline])

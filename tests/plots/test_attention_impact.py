@@ -60,6 +60,26 @@ def test_ratios_within_a_decade_have_ticks_on_both_sides() -> None:
     assert 1.0 in ticks
 
 
+@pytest.mark.parametrize("limits", [5, "ab", (0.0, 1.0, 2.0), (1.0, 0.0)])
+def test_limits_that_are_none(simulation: Simulation, limits: Any) -> None:
+    with pytest.raises(InputError, match="`limits` must be two finite numbers"):
+        simulation.plot(limits=limits)
+
+
+def test_what_is_no_simulation_and_no_place(simulation: Simulation) -> None:
+    with pytest.raises(InputError, match=r"Expected simulations.*'other'"):
+        simulation.plot("other")
+    found = sweep(over={"depth": [1, 2], "bias_mean": [0.0, 0.1]})
+    for marks in ([1], ["a"], [(1, 2, 3)], 3):
+        with pytest.raises(InputError, match="`marks` must be"):
+            found.plot(marks=marks)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_curve_that_leaves_all_numbers() -> None:
+    assert to_png(sweep(over={"depth": [3, 999]}, kernel=(0.0, 1.0)).plot())
+
+
 def test_two_pictures_on_one_scale(simulation: Simulation) -> None:
     figure = simulation.plot(seed=2, limits=(0.0, 0.25))
     first, second = pictures(figure)
