@@ -2,7 +2,8 @@
 
 A gate is a factor of a product that lies between 0 and 2 whatever the input, depends on the input,
 and is computed by weights of its own: weights from which every path to the model's outputs leads
-through it (through all parts of it where it is cut into parts, as a softmax over branches is).
+through it (through all parts of it where it is cut into parts, as a softmax over branches is), or
+columns of weights of which that is true, as of the half of a gated linear unit.
 Squeeze-and-excitation, CBAM, pixel-wise fusion and gated linear units are such; x·σ(x) (swish) and
 x·Φ(x) (GELU) are not, for they have no weights of their own.
 
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.probe.backend import graph
+from kerasviz.probe.backend import gate_parts, graph
+from kerasviz.probe.backend.gate_parts import READS, Part
 
 LARGEST = 2.0
 Bounds = tuple[float, float]
@@ -30,7 +32,6 @@ MOVES = {
     *("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "Tile", "BroadcastTo"),
     *("StridedSlice", "Slice", "Split", "SplitV", "Unpack", "GatherV2"),
 }
-READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 WIDENED = {"BroadcastTo", "Tile"}
 
 
@@ -45,6 +46,7 @@ class Factor:
         place: Number of the op that computes the gate, in the order of the graph.
         product_place: The same for the product.
         handles: Handles of the variables that are read for this gate only.
+        parts: Units of other variables that are used for this gate only.
     """
 
     gate: Any
@@ -53,6 +55,7 @@ class Factor:
     place: int
     product_place: int
     handles: Sequence[Any]
+    parts: Sequence[Part]
 
 
 def factors(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Factor]:
@@ -63,9 +66,9 @@ def factors(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Factor]:
         for mine, other in (op.inputs, reversed(op.inputs)):
             gate = _narrow(mine)
             if id(gate) not in found and search.is_candidate(gate, other):
-                handles = search.own_handles(gate, other)
-                if handles:
-                    found[id(gate)] = search.factor(gate, op, handles)
+                handles, parts = search.own(gate, other)
+                if handles or parts:
+                    found[id(gate)] = search.factor(gate, op, handles, parts)
     return list(found.values())
 
 
@@ -79,6 +82,11 @@ def _narrow(tensor: Any) -> Any:
     while tensor.op.type in WIDENED and tensor.op.inputs[0].shape.rank == tensor.shape.rank:
         tensor = tensor.op.inputs[0]
     return tensor
+
+
+def _numbers(op: Any) -> Sequence[Any]:
+    """The outputs of an op, but for the places of what it chose, as `top_k` returns them."""
+    return op.outputs[:1] if op.type == "TopKV2" else op.outputs
 
 
 def _root(tensor: Any) -> Any:
@@ -117,19 +125,30 @@ class _Search:
         ranked = gate.shape.rank is not None and gate.shape.rank == other.shape.rank
         return ranked and gate is not other and 0.0 <= low < high <= LARGEST
 
-    def own_handles(self, gate: Any, other: Any) -> list[Any]:
-        """Handles of the variables from which all paths to the outputs lead through the gate.
+    def own(self, gate: Any, other: Any) -> tuple[list[Any], list[Part]]:
+        """The variables, by handle, and the units of further ones from which all paths to the
+        outputs lead through the gate.
 
-        Empty where the other factor is computed from the gate.
+        None where the other factor is computed from the gate.
         """
         root = _root(gate)
         if self._depends_on(other, root):
-            return []
-        reads = [op for op in self._dominated(root) if op.type in READS]
-        handles = [self._external.get(id(op.inputs[0]), op.inputs[0]) for op in reads]
-        return list({id(one): one for one in handles}.values())
+            return [], []
+        region = self._dominated(root)
+        handles = [self._outside(op.inputs[0]) for op in region if op.type in READS]
+        parts = gate_parts.own_parts(region, self._relevant)
+        return (
+            list({id(one): one for one in handles}.values()),
+            [Part(self._outside(part.handle), part.units) for part in parts],
+        )
 
-    def factor(self, gate: Any, product: Any, handles: Sequence[Any]) -> Factor:
+    def _outside(self, handle: Any) -> Any:
+        """The handle outside of the graph that this one inside stands for."""
+        return self._external.get(id(handle), handle)
+
+    def factor(
+        self, gate: Any, product: Any, handles: Sequence[Any], parts: Sequence[Part]
+    ) -> Factor:
         """What is known of a gate."""
         return Factor(
             gate=gate,
@@ -138,6 +157,7 @@ class _Search:
             place=self._places[id(gate.op)],
             product_place=self._places[id(product)],
             handles=handles,
+            parts=parts,
         )
 
     def _dominated(self, gate: Any) -> list[Any]:
@@ -155,7 +175,7 @@ class _Search:
         push(gate.op)
         while waiting:
             _, op = heapq.heappop(waiting)
-            users = {id(user) for tensor in op.outputs for user in tensor.consumers()}
+            users = {id(user) for tensor in _numbers(op) for user in tensor.consumers()}
             if all(user in region for user in users & self._relevant):
                 region[id(op)] = op
                 push(op)
@@ -275,8 +295,23 @@ def _sigmoid(x: float) -> float:
     return float(1.0 / (1.0 + np.exp(-x)))
 
 
-def _error_function(_: Any, given: Sequence[Bounds]) -> Bounds:
+def _within_one(_: Any, given: Sequence[Bounds]) -> Bounds:
     return -1.0, 1.0
+
+
+def _not_above_zero(_: Any, given: Sequence[Bounds]) -> Bounds:
+    return -np.inf, 0.0
+
+
+def _inverse_root(op: Any, given: Sequence[Bounds]) -> Bounds:
+    low, high = given[0]
+    return _inverse(op, [(np.sqrt(low), np.sqrt(high))]) if low > 0.0 else ANYTHING
+
+
+def _power(_: Any, given: Sequence[Bounds]) -> Bounds:
+    """Of a factor that is not negative, to a constant above 0."""
+    (low, high), (least, most) = given
+    return (low**least, high**least) if low >= 0.0 and 0.0 < least == most else ANYTHING
 
 
 def _share(_: Any, given: Sequence[Bounds]) -> Bounds:
@@ -305,7 +340,8 @@ def _padded(_: Any, given: Sequence[Bounds]) -> Bounds:
 
 _WITHIN = {
     *("Mean", "Max", "Min", "AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D"),
-    *("StopGradient", "ResizeBilinear", "ResizeNearestNeighbor"),
+    *("StopGradient", "ResizeBilinear", "ResizeNearestNeighbor", "TopKV2", "GatherNd"),
+    *("ReverseV2", "Roll", "DepthToSpace", "SpaceToDepth", "MirrorPad"),
 }
 _RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
     **dict.fromkeys(MOVES | _WITHIN, _first),
@@ -315,9 +351,21 @@ _RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
     "Exp": _rising(np.exp),
     "Relu": _rising(lambda x: max(x, 0.0)),
     "Relu6": _rising(lambda x: min(max(x, 0.0), 6.0)),
+    "Elu": _rising(lambda x: x if x > 0.0 else np.expm1(x)),
+    "Log": _rising(lambda x: np.log(max(x, 0.0))),
+    "Log1p": _rising(lambda x: np.log1p(max(x, -1.0))),
+    "Expm1": _rising(np.expm1),
     "Sqrt": _rising(lambda x: np.sqrt(max(x, 0.0))),
+    "Softplus": _rising(lambda x: np.logaddexp(x, 0.0)),
+    "Softsign": _rising(lambda x: x / (1.0 + abs(x)) if np.isfinite(x) else np.sign(x)),
+    "Atan": _rising(np.arctan),
+    "Rsqrt": _inverse_root,
+    "Sin": _within_one,
+    "Cos": _within_one,
     "Softmax": _share,
-    "Erf": _error_function,
+    "LogSoftmax": _not_above_zero,
+    "Erf": _within_one,
+    "Pow": _power,
     "Add": _added,
     "AddV2": _added,
     "BiasAdd": _added,
@@ -337,4 +385,5 @@ _RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
     "ConcatV2": _joined,
     "SelectV2": _selected,
     "Pad": _padded,
+    "PadV2": lambda _, given: _union(_, [given[0], given[2]]),
 }
