@@ -1,10 +1,13 @@
 """The closed form for convolutions: mean and mean square of the channels, position by position.
 
-All fields are symmetric under reflection, so one quarter of the grid stands for the whole.
+All fields are symmetric under reflection, so one quarter of the grid stands for the whole; and each
+layer feels the border one position further in, so that of a large grid its rim and one position of
+its inside do.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -22,7 +25,8 @@ def layers(settings: Settings) -> list[tuple[float, float]]:
     Fluctuations are followed as a covariance of (mean, mean square) at each position, moving in
     step over all positions.
     """
-    half = (settings.size + 1) // 2
+    small = dataclasses.replace(settings, size=_smallest_alike(settings.size, settings.depth))
+    half = (small.size + 1) // 2
     mean, variance = settings.input[0], settings.input[1] ** 2
     field = np.stack([np.full((half, half), mean), np.full((half, half), mean**2 + variance)])
     crossed = 2.0 * mean * variance
@@ -30,10 +34,15 @@ def layers(settings: Settings) -> list[tuple[float, float]]:
     covariance = np.broadcast_to(spread[:, :, None, None] / settings.size**2, (2, 2, half, half))
     found = []
     for layer in range(settings.depth):
-        field, covariance = _layer(field, covariance, settings, is_first=layer == 0)
+        field, covariance = _layer(field, covariance, small, is_first=layer == 0)
         std = np.sqrt(np.maximum(covariance[0, 0], 0.0))
         found.append((_average(field[0], settings.size), _average(std, settings.size)))
     return found
+
+
+def _smallest_alike(size: int, depth: int) -> int:
+    """The size of a grid whose quarter holds all that differs within a quarter of a larger one."""
+    return min(size, 2 * (depth + 1))
 
 
 def _layer(
@@ -109,7 +118,7 @@ def _box_sum(quarter: np.ndarray, size: int) -> np.ndarray:
 
 
 def _average(quarter: np.ndarray, size: int) -> float:
-    """Mean over the whole grid."""
+    """Mean over the whole grid; the last row and column stand for all that lies further inside."""
     counts = np.full(len(quarter), 2.0)
-    counts[-1] -= size % 2
+    counts[-1] = size - 2.0 * (len(quarter) - 1)
     return float(counts @ quarter @ counts) / size**2

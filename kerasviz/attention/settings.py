@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def checked(kind: str, **given: Any) -> Settings:
         "kernel": KERNELS[kind],
         "layer_bias": LAYER_BIASES[kind],
     }
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {n: value for n, value in given.items() if value is not None or n == "attention"}
     known = {field.name for field in dataclasses.fields(Settings)}
     if kind == "dense":
         known -= {"filters", "divisor", "input"}
@@ -107,7 +107,7 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
         InputError: None, a seed out of range, or a seed twice.
     """
     if isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool):
-        return tuple(range(whole(seeds, "seeds")))
+        return tuple(range(whole(seeds, "seeds", LARGEST_SEED)))
     text = f"`seeds` must be how many, or a list of different whole numbers up to {LARGEST_SEED:,}."
     if isinstance(seeds, (str, bool)) or not isinstance(seeds, (Sequence, np.ndarray, range)):
         raise InputError(f"{text} Received: {seeds!r}.")
@@ -164,6 +164,8 @@ def _normal(value: Any, name: str) -> Normal:
         f"{LARGEST_NUMBER:.0e} in size."
     )
     try:
+        if isinstance(value, (str, bytes, Mapping, Set)):
+            raise TypeError("no pair in this order")
         mean, std = (float(number) for number in value)
     except (TypeError, ValueError):
         raise InputError(f"{text} Received: {value!r}.") from None
@@ -184,14 +186,19 @@ def _divisor(value: Any, name: str) -> float:
     return float(value)
 
 
-def _flag(value: Any, name: str) -> bool:
+def flag(value: Any, name: str) -> bool:
+    """True or False.
+
+    Raises:
+        InputError: It is neither.
+    """
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"`{name}` must be True or False. Received: {value!r}.")
     return bool(value)
 
 
 _CHECKS: dict[str, Any] = {
-    "attention": _flag,
+    "attention": flag,
     "multiplier": _normal,
     "bias": _normal,
     "depth": _depth,

@@ -26,6 +26,7 @@ from kerasviz.attention.settings import (
     check_memory,
     checked,
     checked_seeds,
+    flag,
 )
 from kerasviz.attention.sweeping import sweep
 from kerasviz.errors import InputError, KerasvizWarning
@@ -325,6 +326,12 @@ def simulate_group(
     """
     found = group_distribution(model, group, groups)
     own = {"multiplier": found.multiplier, "bias": found.bias}
+    twice = sorted(set(own) & set(settings))
+    if twice:
+        raise InputError(
+            "Expected the multiplier and the bias to be the group's. Received: settings "
+            f"{twice}. Leave them out, or call `kv.attention.simulate_dense` or `simulate_cnn`."
+        )
     made = checked(kind, depth=found.depth if depth is None else depth, **own, **settings)
     return dataclasses.replace(
         _simulate(made, seeds, baseline, verbose),
@@ -355,7 +362,8 @@ def simulated(
         InputError: It needs more than 4 GiB.
     """
     numbers = checked_seeds(seeds)
-    flags = [False, True] if settings.attention and baseline else [settings.attention]
+    both = flag(baseline, "baseline") and settings.attention
+    flags = [False, True] if both else [settings.attention]
     check_memory(settings, len(flags), len(numbers))
     advance = progress(len(numbers) * settings.depth)
     measured = random_networks.run(settings, flags, numbers, advance)

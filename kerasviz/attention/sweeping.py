@@ -11,7 +11,13 @@ import numpy as np
 
 from kerasviz.attention import random_networks
 from kerasviz.attention.expectation import expected
-from kerasviz.attention.settings import Settings, check_memory, checked, checked_seeds
+from kerasviz.attention.settings import (
+    LARGEST_NUMBER,
+    Settings,
+    check_memory,
+    checked,
+    checked_seeds,
+)
 from kerasviz.errors import InputError
 from kerasviz.probe.provenance import provenance
 
@@ -110,7 +116,8 @@ def sweep(
 ) -> Sweep:
     """Compute in closed form what attention does to a network, over one or two settings.
 
-    No weights are drawn, so that any size costs the same. Attention is said to explode a network
+    No weights are drawn, so that it costs no more at large sizes: of a CNN only the rim that feels
+    the border, as wide as it is deep, is computed position by position. Attention is said to explode a network
     where the expected mean is at least 10 times that of the same network without attention, and
     to starve it where it is at most a tenth.
 
@@ -139,14 +146,21 @@ def sweep(
     ```
     """
     axes = _axes(kind, over)
+    if "attention" in settings:
+        raise InputError(
+            "Expected no `attention`, since a sweep compares networks with and without. "
+            f"Received: {settings['attention']!r}. Leave it out."
+        )
     base = checked(kind, **settings)
+    is_free = settings.get("divisor") is None
     low, high = _limits(limits)
     deepest = int(axes["depth"].max()) if "depth" in axes else base.depth
     shape = tuple(len(values) for values in axes.values())
     found = np.empty((3, *shape))
     known: dict[Settings, Any] = {}
+    cells: dict[tuple[int, ...], Settings] = {}
     for place in np.ndindex(shape):
-        cell = _cell(base, axes, place)
+        cell = cells[place] = _cell(base, axes, place, is_free)
         for row, attention in ((0, True), (2, False)):
             one = dataclasses.replace(cell, attention=attention, depth=deepest)
             if not attention:
@@ -164,13 +178,17 @@ def sweep(
         baseline=found[2],
         limits=(low, high),
         parameters={k: v for k, v in base.parameters.items() if k not in axes and k != "attention"},
-        checked=_checked_cells(base, axes, found[0], seeds, verbose) if simulate else None,
+        checked=_checked_cells(cells, axes, found[0], seeds, verbose) if simulate else None,
         provenance=provenance(),
     )
 
 
 def _checked_cells(
-    base: Settings, axes: Mapping[str, np.ndarray], means: np.ndarray, seeds: Any, verbose: Any
+    known: Mapping[tuple[int, ...], Settings],
+    axes: Mapping[str, np.ndarray],
+    means: np.ndarray,
+    seeds: Any,
+    verbose: Any,
 ) -> pd.DataFrame:
     """Measured means at the corners and the centre."""
     import pandas as pd
@@ -178,7 +196,7 @@ def _checked_cells(
     numbers = checked_seeds(seeds)
     corners = itertools.product(*({0, len(values) - 1} for values in axes.values()))
     places = sorted({*corners, tuple(len(values) // 2 for values in axes.values())})
-    cells = [dataclasses.replace(_cell(base, axes, place), attention=True) for place in places]
+    cells = [known[place] for place in places]
     for cell in cells:
         check_memory(cell, 1, len(numbers))
     total = len(numbers) * sum(cell.depth for cell in cells)
@@ -204,7 +222,12 @@ def _axes(kind: str, over: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
             "multiplier_mean": np.linspace(0.7, 1.3, 13),
         }
     known = [*WHOLE.get(kind, ()), *(f"{pair}_{part}" for pair in PAIRS for part in PARTS)]
-    unknown = sorted(set(over) - set(known))
+    if not isinstance(over, Mapping):
+        raise InputError(
+            f"`over` must be a dict from one or two of {known} to their values. "
+            f"Received: {over!r}. Pass such as {{'depth': range(1, 23)}}."
+        )
+    unknown = sorted(set(map(str, over)) - set(known))
     if unknown or not 1 <= len(over) <= 2:
         raise InputError(
             f"`over` must name one or two of {known}. Received: {list(over)}. Pass the others as "
@@ -212,19 +235,31 @@ def _axes(kind: str, over: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
         )
     axes = {}
     for name, values in over.items():
-        numbers = np.unique(np.asarray(list(values), float))
-        if not numbers.size or not np.isfinite(numbers).all():
-            raise InputError(
-                f"The values of {name!r} must be at least one finite number. "
-                f"Received: {list(values)!r}."
-            )
+        numbers = _numbers(values, name)
         is_whole = name in WHOLE.get(kind, ()) and bool((numbers % 1 == 0).all())
         axes[name] = numbers.astype(int) if is_whole else numbers
     return axes
 
 
-def _cell(base: Settings, axes: Mapping[str, np.ndarray], place: Sequence[int]) -> Settings:
-    """The settings of one cell, checked."""
+def _numbers(values: Any, name: str) -> np.ndarray:
+    """Different finite numbers in ascending order."""
+    values = values if np.ndim(values) else [values]
+    try:
+        found = np.unique(np.asarray(list(values), float))
+    except (TypeError, ValueError, OverflowError):
+        found = np.zeros(0)
+    if not found.size or found.ndim != 1 or not (np.abs(found) <= LARGEST_NUMBER).all():
+        raise InputError(
+            f"The values of {name!r} must be at least one number, of at most "
+            f"{LARGEST_NUMBER:.0e} in size. Received: {values!r}."
+        )
+    return found
+
+
+def _cell(
+    base: Settings, axes: Mapping[str, np.ndarray], place: Sequence[int], is_free: bool
+) -> Settings:
+    """The settings of one cell, checked; a free divisor is the number of filters."""
     changed = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if base.kind == "dense":
         for name in ("filters", "divisor", "input"):
@@ -237,7 +272,7 @@ def _cell(base: Settings, axes: Mapping[str, np.ndarray], place: Sequence[int]) 
             changed[pair] = (value, std) if part == "mean" else (mean, value)
         else:
             changed[name] = values[index]
-            if name == "filters" and base.divisor == base.filters:
+            if name == "filters" and is_free:
                 del changed["divisor"]
     return checked(**changed)
 

@@ -13,7 +13,8 @@ from scipy import integrate, stats
 from scipy.signal import correlate2d
 
 import kerasviz as kv
-from kerasviz.attention import moments, random_networks
+from kerasviz.attention import mean_field, moments, random_networks
+from kerasviz.attention.settings import checked
 from kerasviz.attention.simulation import Simulation, simulate_cnn, simulate_dense, sweep
 from kerasviz.errors import InputError, KerasvizWarning, MethodError
 from kerasviz.probe.backend import random_layers
@@ -329,6 +330,10 @@ def test_the_table_and_what_is_kept() -> None:
         ({"seeds": [-1]}, "400,000"),
         ({"seeds": "three"}, "'three'"),
         ({"attention": 1}, "True or False"),
+        ({"attention": None}, "True or False"),
+        ({"baseline": "no"}, "`baseline` must be True or False"),
+        ({"multiplier": "12"}, "`multiplier`.*'12'"),
+        ({"seeds": 400_002, "size": 1, "depth": 1}, "from 1 to 400000"),
         ({"size": 500}, "62,500,000,000 weights a layer"),
     ],
 )
@@ -400,6 +405,8 @@ def test_refused_groups(network: keras.Model) -> None:
         kv.attention.simulate_group(network, "gats")
     with pytest.raises(InputError, match="'width'"):
         kv.attention.simulate_group(network, "head", width=3)
+    with pytest.raises(InputError, match=r"to be the group's. Received: settings \['bias'\]"):
+        kv.attention.simulate_group(network, "head", bias=(0.0, 0.1))
     broken = network.get_layer("head")
     broken.set_weights([np.full((3, 2), np.nan)])
     with pytest.raises(InputError, match="6 of 6 in the kernel of 'head'"):
@@ -448,6 +455,21 @@ def test_sweep_of_the_cnn_divides_by_its_filters() -> None:
     fixed = sweep("cnn", {"filters": [4, 8]}, size=6, depth=3, divisor=4)
     assert fixed.expected[0] == found.expected[0]
     assert fixed.expected[1] > found.expected[1]
+    original = sweep("cnn", {"filters": [4, 512]}, size=6, depth=3, divisor=512)
+    assert original.expected[0] != found.expected[0]
+
+
+@pytest.mark.parametrize("size", [9, 10, 31])
+def test_the_inside_of_a_large_cnn_is_computed_once(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = checked("cnn", size=size, depth=3, filters=4)
+    found = mean_field.layers(settings)
+    monkeypatch.setattr(mean_field, "_smallest_alike", lambda size, _: size)
+    np.testing.assert_allclose(found, mean_field.layers(settings), rtol=1e-12)
+    monkeypatch.undo()
+    huge = sweep("cnn", {"size": [100_000]}, depth=3, filters=4)
+    assert huge.expected[0] == pytest.approx(found[-1][0], rel=0.3)
 
 
 def test_sweep_checks_cells_by_drawing() -> None:
@@ -472,6 +494,10 @@ def test_sweep_checks_cells_by_drawing() -> None:
         ({}, {}, "one or two"),
         ({"depth": [1], "size": [4], "bias_mean": [0.0]}, {}, "one or two"),
         ({"depth": []}, {}, "at least one"),
+        ({"depth": ["deep"]}, {}, "at least one number.*'deep'"),
+        ({"size": [10**160]}, {}, "of at most 1e\\+09"),
+        (["depth"], {}, "`over` must be a dict"),
+        ({"depth": [2]}, {"attention": False}, "`attention`"),
         ({"depth": [1.5]}, {}, "`depth`"),
         ({"bias_std": [-0.5]}, {}, "`bias`"),
         ({"filters": [4]}, {}, "'filters'"),
