@@ -1,0 +1,48 @@
+"""How a model got there: distributions of weights, features and gradients, and runs that keep them.
+
+Statistics are `keras.Metric`s, exactly mergeable; tables come from data of any size; a run folder
+keeps what training did, epoch by epoch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasviz.dynamics.absorption import ChannelGradients, channel_gradients
+    from kerasviz.dynamics.folder import Run
+    from kerasviz.dynamics.metrics.histogram import Histogram
+    from kerasviz.dynamics.metrics.moments import Moments
+    from kerasviz.dynamics.metrics.quantiles import Quantiles
+    from kerasviz.dynamics.tables import distributions
+
+_HOMES = {
+    "ChannelGradients": "absorption",
+    "Histogram": "metrics.histogram",
+    "Moments": "metrics.moments",
+    "Quantiles": "metrics.quantiles",
+    "Run": "folder",
+    "channel_gradients": "absorption",
+    "distributions": "tables",
+}
+
+__all__ = [
+    "ChannelGradients",
+    "Histogram",
+    "Moments",
+    "Quantiles",
+    "Run",
+    "channel_gradients",
+    "distributions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
