@@ -38,7 +38,7 @@ def reduce(source: Path, goal: Path) -> None:
     if picture.width > WIDTH:
         height = round(picture.height * WIDTH / picture.width)
         picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    picture.save(goal, quality=84, optimize=True, progressive=True)
+    picture.save(goal, quality=76, optimize=True, progressive=True)
     print(f"{goal}: {goal.stat().st_size // 1000} kB")
 
 

@@ -41,6 +41,7 @@ def pages() -> dict[str, str]:
         "callbacks.md": _page("Callbacks", _module("kv.callbacks", kv.callbacks)),
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
         "understanding.md": _page("Understanding many at once", _understanding()),
+        "attention.md": _page("Attention", _module("kv.attention", kv.attention)),
         "report.md": _page("Report", _module("kv.report", kv.report)),
         "samples.md": _page("Samples", _module("kv.samples", kv.samples)),
         "errors.md": _page("Errors", _module("kv.errors", kv.errors)),
@@ -57,7 +58,14 @@ def _explainers() -> list[str]:
     base = kv.GradCAM.__mro__[2]
     found = [
         _class(f"kv.{kind.__name__}", kind)
-        for kind in (kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM)
+        for kind in (
+            kv.Saliency,
+            kv.GuidedSaliency,
+            kv.DeconvNet,
+            kv.CAM,
+            kv.GradCAM,
+            kv.AttentionRollout,
+        )
     ]
     return [*found, "## What all explainers share", _class("Explainer", base)]
 

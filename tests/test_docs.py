@@ -23,7 +23,7 @@ import pytest
 import tensorflow as tf
 
 import kerasviz as kv
-from tests.models import EXTRA_SPELLINGS, KINDS, SPELLINGS
+from tests.models import EXTRA_SPELLINGS, KINDS, SPELLINGS, ClassToken, TransformerBlock
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -62,13 +62,24 @@ def model() -> keras.Model:
     return keras.Model(picture, keras.layers.Dense(1000, "softmax", name="classes")(x))
 
 
+@pytest.fixture(scope="module")
+def vit() -> keras.Model:
+    """A small vision transformer for the same pictures: 4 × 4 patches after a class token."""
+    keras.utils.set_random_seed(0)
+    picture = keras.Input((32, 32, 3), name="picture")
+    x = keras.layers.Conv2D(8, 8, strides=8, name="patches")(picture)
+    x = ClassToken(name="class_token")(keras.layers.Reshape((16, 8), name="tokens")(x))
+    x = TransformerBlock(8, name="block_2")(TransformerBlock(8, name="block_1")(x))
+    return keras.Model(picture, keras.layers.Dense(5, "softmax", name="classes")(x[:, 0]))
+
+
 @pytest.fixture
-def namespace(model: keras.Model) -> dict[str, Any]:
+def namespace(model: keras.Model, vit: keras.Model) -> dict[str, Any]:
     """What every example may use without making it."""
     images = np.random.default_rng(0).random((6, 32, 32, 3)).astype("float32")
     labels = np.arange(6) % 1000
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
-    known = {"model": model, "images": images, "dataset": dataset}
+    known = {"model": model, "vit": vit, "images": images, "dataset": dataset}
     return known | {"kv": kv, "keras": keras, "np": np, "tf": tf, "__name__": "example"}
 
 

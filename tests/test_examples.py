@@ -14,13 +14,19 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SMALL = {
     "activation_atlas": ["--per-photo", "2", "--grid", "2", "--icon", "32", "--steps", "1"],
     "any_model": ["--size", "64"],
+    "attention_impact": ["--size", "8", "--depth", "4", "--seeds", "2"],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
     "feature_visualization": ["--size", "64", "--steps", "16"],
     "first_map": ["--size", "64"],
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
+    "rgbd_grasping": [
+        *["--size", "16", "--scenes", "8", "--tested", "8", "--epochs", "1"],
+        *["--filters", "4", "--blocks", "1"],
+    ],
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
+    "vision_transformer": ["--epochs", "1", "--samples", "5"],
     "why_a_not_b": ["--size", "64"],
 }
 

@@ -105,8 +105,9 @@ def _moments(ordered: np.ndarray, found: intervals.Moments, confidence: float) -
 
 
 def _signs(ordered: np.ndarray, confidence: float) -> dict[str, Any]:
-    negative = int(np.searchsorted(ordered, 0.0, side="left"))
-    positive = ordered.size - int(np.searchsorted(ordered, 0.0, side="right"))
+    zero = ordered.dtype.type(0)  # of another dtype it would have all weights copied
+    negative = int(np.searchsorted(ordered, zero, side="left"))
+    positive = ordered.size - int(np.searchsorted(ordered, zero, side="right"))
     share = intervals.share_interval(positive, ordered.size, confidence)
     return (
         {"share_positive": positive / ordered.size}

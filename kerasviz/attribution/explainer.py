@@ -20,6 +20,7 @@ from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import compiled, graph
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import Run, run
+from kerasviz.probe.taps import Reader
 from kerasviz.probe.targets import Score, Target
 from kerasviz.probe.wrapper import Wrapper
 from kerasviz.samples.labels import usual_labels
@@ -122,6 +123,10 @@ class Explainer(Wrapper):
     def raw_maps(self, record: Run, score: Score) -> RawMaps:
         """The method itself: from one run of the model and its score to raw maps."""
         raise NotImplementedError
+
+    def reader(self) -> Reader | None:
+        """What looks at each layer before it is called; see `probe.run.run`."""
+        return None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -241,7 +246,13 @@ class Explainer(Wrapper):
         watched = [x for x in keras.tree.flatten(inputs) if x is not None and self.by_tape]
         with graph.watching(watched) as tape:
             tape = tape if self.by_tape else None
-            record = run(self.model, inputs, open_functions=self.open_functions, tape=tape)
+            record = run(
+                self.model,
+                inputs,
+                open_functions=self.open_functions,
+                tape=tape,
+                reader=self.reader(),
+            )
             score = target.score(record, feeds)
         raw = self.raw_maps(record, score)
         found = {"score": score.value}

@@ -88,7 +88,8 @@ def explain(
         list[str] | None,
         typer.Option(
             metavar="METHOD",
-            help="grad-cam, cam, saliency, guided-saliency or deconvnet; may be repeated. "
+            help="grad-cam, cam, saliency, guided-saliency, deconvnet or attention-rollout; may be "
+            "repeated. "
             "Default: all that fit the model.",
         ),
     ] = None,
@@ -320,6 +321,94 @@ def layers(
 
     with no_foreign_warnings(debug):
         run_layers(model, imports or (), form, debug)
+
+
+@app.command()
+@one_line_errors
+def simulate(
+    kind: Annotated[
+        str, typer.Argument(metavar="[dense|cnn]", help="Dense layers, or convolutions.")
+    ] = "dense",
+    multiplier_mean: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="What attention multiplies by, on average: 1 + the mean of its kernels. "
+            "Default: 1.071.",
+        ),
+    ] = None,
+    multiplier_std: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Its standard deviation. Default: 0.253.")
+    ] = None,
+    bias_mean: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="What attention adds, on average. Default: 0.114."),
+    ] = None,
+    bias_std: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Its standard deviation. Default: 0.181.")
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of layers. Default: of the group with --model, else dense 11, cnn 22.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", min=1, help="Height and width. Default: 50.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="How many random draws.")] = 8,
+    filters: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Channels of the convolutions. Default: 512."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Take the distribution from this model; see `explain` for forms."
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which of its attention weights: semi-local, fully-local, fusion, …, or "
+            "the address of a layer.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and numbers.")
+    ] = Path("kerasviz-simulate"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Simulate how much attention weights can change what flows through a network.
+
+    Random networks with and without attention on the same kernels, beside what is expected in
+    closed form; print the means and the path of the page.
+    """
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.simulate import SimulateOptions, run_simulate
+
+    options = SimulateOptions(
+        kind=kind,
+        multiplier_mean=multiplier_mean,
+        multiplier_std=multiplier_std,
+        bias_mean=bias_mean,
+        bias_std=bias_std,
+        depth=depth,
+        size=size,
+        seeds=seeds,
+        filters=filters,
+        model=model,
+        group=group,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        run_simulate(options)
 
 
 def main() -> None:

@@ -162,18 +162,26 @@ def _weights(
 
 
 def _on_data(model: keras.Model, inputs: Any, found: _Found, steps: Steps) -> None:
-    """Add what gates do; a model without any is told so."""
+    """Add what gates and heads do, and say what cannot be told."""
     from kerasviz import attention
     from kerasviz.report import attention as report
 
+    missing = []
     with steps.step("Running the model"):
         try:
             gates = attention.statistics(model, inputs, verbose=0)
+            found.sections.append(report.gates_section(gates))
+            found.tables["gates"] = gates.table
         except MethodError as error:
-            steps.say(str(error))
-            return
-        found.sections.append(report.gates_section(gates))
-        found.tables["gates"] = gates.table
+            missing.append(str(error))
+        try:
+            heads = attention.head_statistics(model, inputs, verbose=0)
+            found.sections.append(report.heads_section(heads))
+            found.tables["heads"] = heads
+        except MethodError as error:
+            missing.append(str(error))
+    for reason in missing:
+        steps.say(reason)
 
 
 def _write(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import kerasviz
 from kerasviz.cli.saved_models import expect_layers
 from kerasviz.errors import InputError, MethodError, RewriteError
+from kerasviz.probe.attention import has_attention
 
 if TYPE_CHECKING:
     from kerasviz import Explanation
@@ -25,7 +26,9 @@ METHODS = {
     "saliency": "Saliency",
     "guided-saliency": "GuidedSaliency",
     "deconvnet": "DeconvNet",
+    "attention-rollout": "AttentionRollout",
 }
+_NEEDS_ATTENTION = ("attention-rollout",)
 _NEEDS_NO_LAYERS = ("saliency",)
 _IMAGES_AT_ONCE = 16
 
@@ -49,7 +52,8 @@ def choose_methods(names: Sequence[str], layer: str | None) -> list[Request]:
     """Turn the values of `--method` and `--layer` into what to run.
 
     Args:
-        names: Methods as named; none of them for all that fit the model.
+        names: Methods as named; none of them for all that fit the model (attention rollout only
+            where it has attention layers).
         layer: An address for each of the named methods; without names, for Grad-CAM.
 
     Returns:
@@ -115,6 +119,8 @@ def _explainers(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     explainers, skipped = {}, {}
     for request in requests:
+        if request.method in _NEEDS_ATTENTION and not (request.asked or has_attention(model)):
+            continue
         try:
             explainers[request.method] = _explainer(model, request, labels)
         except (MethodError, RewriteError) as error:

@@ -1,5 +1,8 @@
 """From arrays and explanations to matplotlib figures. Nothing here shows or saves anything."""
 
+from kerasviz.plots.attention_heads import attention_maps, head_similarity, heads_by_depth
+from kerasviz.plots.attention_impact import simulations
+from kerasviz.plots.attention_sweep import sweep
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.feature_maps import (
@@ -14,24 +17,33 @@ from kerasviz.plots.feature_maps import (
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
+from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
+from kerasviz.plots.rgbd import rgbd_scenes
 
 __all__ = [
     "activation_atlas",
     "activation_grid",
+    "attention_maps",
     "blend",
     "channel_attribution",
     "color_bar",
     "dataset_examples",
     "gate_statistics",
     "grid",
+    "head_similarity",
+    "heads_by_depth",
+    "modalities",
     "neuron_groups",
     "overlay",
     "pictures",
     "plot_explanation",
+    "rgbd_scenes",
     "semantic_dictionary",
+    "simulations",
     "spatial_attribution",
+    "sweep",
     "to_png",
     "weight_comparison",
     "weight_histograms",

@@ -62,7 +62,7 @@ def weight_histograms(values: Mapping[Key, np.ndarray], table: pd.DataFrame) -> 
     rows = 1 + max(row for row, _ in places)
     width, height = PANEL
     words = 4 * LINE_HEIGHT
-    top = MARGIN + 2.8 * LINE_HEIGHT
+    top = MARGIN + 3.3 * LINE_HEIGHT
     sheet = Sheet(
         2 * MARGIN + columns * (width + GAP) - GAP,
         top + rows * (words + height + GAP) - GAP + 0.3 + MARGIN,
@@ -184,7 +184,8 @@ def _heading(sheet: Sheet, table: pd.DataFrame) -> None:
 
 def _numbers(sheet: Sheet, x: float, y: float, key: Key, row: Any) -> None:
     sheet.text(x, y, f"{shortened(key[0], 30)} · {shortened(key[1], 20)}", fontweight="bold")
-    count = f"{row['count']:,.0f} weights, {row['tensors']:.0f} tensors"
+    tensors = f"{row['tensors']:.0f} tensor{'' if row['tensors'] == 1 else 's'}"
+    count = f"{row['count']:,.0f} weights, {tensors}"
     if row["not_finite"]:
         count += f", {row['not_finite']:,.0f} not finite"
     sheet.text(x + PANEL[0], y, count, fontsize=7, color=LINE, ha="right")
@@ -238,7 +239,7 @@ def _histogram(axes: Axes, values: np.ndarray, row: Any, initial: np.ndarray) ->
     _draw_initial(axes, initial, scale)
     axes.axvline(0.0, **ZERO)
     if np.isfinite(row["mean_low"]):
-        axes.axvspan(row["mean_low"], row["mean_high"], color=POSITIVE, alpha=0.25, linewidth=0)
+        axes.axvspan(row["mean_low"], row["mean_high"], color=POSITIVE, alpha=0.2, zorder=0)
     axes.axvline(row["mean"], color=POSITIVE, linewidth=1.2)
     _limit(axes, edges, counts, initial)
     if low == high:

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from kerasviz.probe.held_weights import HeldWeight
 
@@ -19,6 +19,8 @@ SEED = 20
 DRAWN = 20_000
 MOST_DRAWS = 256
 OWN = "keras"
+CUT = 2
+CUT_STD = float(stats.truncnorm.std(-CUT, CUT))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,13 +98,15 @@ BUILT_IN: dict[str, Callable[[Any], str]] = {
 
 
 def _normal(mean: float, std: float) -> Initial:
-    return Initial(mean, std, stats.norm(mean, std).ppf)
+    return Initial(mean, std, lambda p: mean + std * special.ndtri(p))
 
 
 def _truncated_normal(mean: float, scale: float) -> Initial:
     """Cut at two of its `scale`, as Keras cuts it."""
-    cut = stats.truncnorm(-2, 2, loc=mean, scale=scale)
-    return Initial(mean, float(cut.std()), cut.ppf)
+    low, high = special.ndtr(-CUT), special.ndtr(CUT)
+    return Initial(
+        mean, CUT_STD * scale, lambda p: mean + scale * special.ndtri(low + p * (high - low))
+    )
 
 
 def _uniform(low: float, high: float) -> Initial:
@@ -122,7 +126,7 @@ def _variance_scaling(config: dict[str, Any], shape: Sequence[int]) -> Initial:
         return _uniform(-math.sqrt(3) * std, math.sqrt(3) * std)
     if config["distribution"] == "untruncated_normal":
         return _normal(0.0, std)
-    return _truncated_normal(0.0, std / float(stats.truncnorm.std(-2, 2)))
+    return _truncated_normal(0.0, std / CUT_STD)
 
 
 def _fans(shape: Sequence[int], inputs: Any, outputs: Any) -> tuple[float, float]:
@@ -174,7 +178,7 @@ def _drawn(initializer: Any, shape: Sequence[int], dtype: str) -> Initial | None
         if "seed" not in config and not type(initializer).__module__.startswith(OWN):
             return None
         with _random_states_kept(), keras.StatelessScope():
-            values = _draws(type(initializer), config, shape, dtype)
+            values = _draws(initializer, config, shape, dtype)
     except Exception:  # whatever the custom class raises: then it is not known
         return None
     ordered = np.sort(values)
@@ -187,15 +191,21 @@ def _drawn(initializer: Any, shape: Sequence[int], dtype: str) -> Initial | None
     )
 
 
-def _draws(kind: Any, config: dict[str, Any], shape: Sequence[int], dtype: str) -> np.ndarray:
-    size = max(1, math.prod(shape))
-    number = min(MOST_DRAWS, math.ceil(DRAWN / size)) if "seed" in config else 1
-    drawn = []
-    for index in range(number):
-        seeded = config | {"seed": SEED + index} if "seed" in config else config
-        values = kind.from_config(seeded)(tuple(shape), dtype=dtype)
-        drawn.append(keras.ops.convert_to_numpy(values).astype("float64").reshape(-1))
-    return np.concatenate(drawn)
+def _draws(
+    initializer: Any, config: dict[str, Any], shape: Sequence[int], dtype: str
+) -> np.ndarray:
+    """Values of one or more tensors; one that takes no seed always gives the same."""
+    if "seed" not in config:
+        return _flat(initializer(tuple(shape), dtype=dtype))
+    number = min(MOST_DRAWS, math.ceil(DRAWN / max(1, math.prod(shape))))
+    rebuilt = [
+        type(initializer).from_config(config | {"seed": SEED + index}) for index in range(number)
+    ]
+    return np.concatenate([_flat(one(tuple(shape), dtype=dtype)) for one in rebuilt])
+
+
+def _flat(tensor: Any) -> np.ndarray:
+    return keras.ops.convert_to_numpy(tensor).astype("float64").reshape(-1)
 
 
 @contextlib.contextmanager

@@ -11,12 +11,12 @@ import keras
 import kerasviz
 
 
-def provenance(model: keras.Model) -> dict[str, Any]:
-    """Versions, name of the model, and the time now."""
+def provenance(model: keras.Model | None = None) -> dict[str, Any]:
+    """Versions, name of the model if there is one, and the time now."""
     return {
         "kerasviz": kerasviz.__version__,
         "keras": keras.__version__,
         "tensorflow": importlib.metadata.version("tensorflow"),
-        "model": model.name,
+        **({} if model is None else {"model": model.name}),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }

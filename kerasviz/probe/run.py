@@ -16,7 +16,7 @@ from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import axes, compiled, graph, heads, rectifiers
 from kerasviz.probe.backend.heads import Head
 from kerasviz.probe.quiet import quiet
-from kerasviz.probe.taps import Call, Edit, Recorder, recording
+from kerasviz.probe.taps import Call, Edit, Reader, Recorder, recording
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -206,6 +206,7 @@ def run(
     edits: Mapping[str, Edit] | None = None,
     open_functions: bool = False,
     tape: Any = None,
+    reader: Reader | None = None,
 ) -> Run:
     """Run `model` in inference mode in the open graph and record every call.
 
@@ -216,10 +217,12 @@ def run(
         open_functions: Refuse a `tf.function` that cannot be traced into this graph, where a rule
             has to see what is inside.
         tape: An open tape that watches the inputs, for `Run.gradients`.
+        reader: What looks at each layer and its arguments before it is called; what it returns is
+            kept as `Call.read`.
     """
     with (
         quiet(model) as scope,
-        recording(model, edits) as recorder,
+        recording(model, edits, reader) as recorder,
         compiled.inlined_functions(scope, recorder.mark, required=open_functions),
     ):
         outputs = _outputs(model, inputs)

@@ -17,6 +17,7 @@ from kerasviz.probe.backend import graph
 from kerasviz.probe.patches import Patch
 
 Edit = Callable[[Any], Any]
+Reader = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Call:
         layout: Layout of the last convolution up to here.
         is_leaf: Whether it called no other layer.
         source: The first tensor that it took.
-        span: The numbers of the first op that it added to the graph, and of the first after it.
+        read: What the run's reader made of the layer and its arguments before it was called.
+        span: The operations of the open graph that it made, as the numbers of the first and of
+            the one after the last.
     """
 
     address: str
@@ -55,14 +58,21 @@ class Call:
     layout: Layout
     is_leaf: bool
     source: Any = None
+    read: Any = None
     span: tuple[int, int] = (0, 0)
 
 
 class Recorder:
     """Collects the calls of a model's layers in the order in which they return."""
 
-    def __init__(self, model: keras.Model, edits: Mapping[str, Edit] | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        edits: Mapping[str, Edit] | None = None,
+        reader: Reader | None = None,
+    ) -> None:
         self.model = model
+        self.reader = reader
         self.calls: list[Call] = []
         self.edits = dict(edits or {})
         self.layout = Layout(keras.config.image_data_format() == "channels_first", 2)
@@ -104,16 +114,29 @@ class Recorder:
             if layer is not self.model:
                 return original(layer, *args, **kwargs)
             return self._enter(layer, "", original, args, kwargs)[0]
-        address, start = self._frames[-1].address_of(layer), graph.size()
+        address = self._frames[-1].address_of(layer)
+        read = self._read(layer, args, kwargs)
+        start = graph.position()
         output, is_leaf = self._enter(layer, address + "/", original, args, kwargs)
         self._learn_layout(layer)
         output = _own_tensor(output, args)
         if address in self.edits:
             output = _masked_as(output, self.edits.pop(address)(output))
         source = next((t for t in keras.tree.flatten(args) if keras.ops.is_tensor(t)), None)
-        span = start, graph.size()
-        self.calls.append(Call(address, layer, output, self.layout, is_leaf, source, span))
+        span = (start, graph.position())
+        self.calls.append(Call(address, layer, output, self.layout, is_leaf, source, read, span))
         return output
+
+    def _read(self, layer: Any, args: Any, kwargs: Any) -> Any:
+        """What the reader makes of a call to come; what it calls itself is not recorded."""
+        if self.reader is None:
+            return None
+        outer = _active.recorder
+        try:
+            _active.recorder = None
+            return self.reader(layer, args, kwargs)
+        finally:
+            _active.recorder = outer
 
     def _learn_layout(self, layer: Any) -> None:
         found = _layout_of(layer)
@@ -184,7 +207,11 @@ _active = threading.local()
 
 
 @contextlib.contextmanager
-def recording(model: keras.Model, edits: Mapping[str, Edit] | None = None) -> Iterator[Recorder]:
+def recording(
+    model: keras.Model,
+    edits: Mapping[str, Edit] | None = None,
+    reader: Reader | None = None,
+) -> Iterator[Recorder]:
     """Within this context, calls of `model` in this thread are recorded and edited.
 
     Keras's `Layer.__call__` and `Operation.__call__` are wrapped for as long as any thread is
@@ -194,6 +221,8 @@ def recording(model: keras.Model, edits: Mapping[str, Edit] | None = None) -> It
         model: The model whose calls are recorded.
         edits: Optional dict address → function of the layer's output that returns what the rest
             of the model shall see instead.
+        reader: Optional function of each layer, its arguments and keyword arguments before it is
+            called, whose result is kept in its `Call`.
 
     Yields:
         The `Recorder`.
@@ -202,7 +231,7 @@ def recording(model: keras.Model, edits: Mapping[str, Edit] | None = None) -> It
         AddressError: An edit's address was never called.
     """
     outer = getattr(_active, "recorder", None)
-    recorder = Recorder(model, edits)
+    recorder = Recorder(model, edits, reader)
     with contextlib.ExitStack() as stack:
         for patch in _patches:
             stack.enter_context(patch.on())

@@ -20,6 +20,11 @@ WEIGHTS_READ = (
     "clear a tendency is for these weights; they do not say what another training would give. The "
     "outline is what the initializer alone would have given."
 )
+HEADS_READ = (
+    "Each mark is a head. A head of low entropy looks at few tokens, one of high entropy at all "
+    "alike; its distance says how far away from the query they are. Heads that look alike do the "
+    "same twice. What a head looks at is not what the answer depends on."
+)
 GATES_READ = (
     "A gate multiplies features by a factor: near 0 it shuts them out, near 1 it lets them pass. "
     "A gate that does not move from input to input is a constant, whatever it is called."
@@ -103,6 +108,26 @@ def gates_in_words(found: GateStatistics) -> list[str]:
         if len(most):
             said.append(f"{_listed(most)}: most values are {what} (more than half {name}).")
     return said
+
+
+def heads_section(table: pd.DataFrame, title: str = "Where the heads look") -> Section:
+    """The heads by depth, how alike they are, and the whole table.
+
+    Args:
+        table: What `kv.attention.head_statistics` returns.
+        title: Heading of the section.
+    """
+    from kerasviz.plots.attention_heads import head_similarity, heads_by_depth
+
+    figures = {
+        f"{measure.capitalize()} of each head": heads_by_depth(table, measure)
+        for measure in ("entropy", "distance")
+        if table[measure].notna().any()
+    }
+    alike = {name: one for name, one in table.attrs["similarity"].items() if len(one) > 1}
+    if alike:
+        figures["Likeness of heads"] = head_similarity(alike)
+    return Section(title, HEADS_READ, figures=figures, tables={"Statistics of heads": table})
 
 
 def _listed(names: Any) -> str:

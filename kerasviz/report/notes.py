@@ -72,6 +72,16 @@ NOTES: dict[str, Note] = {
         paper="Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra 2016, Grad-CAM",
         link="https://arxiv.org/abs/1610.02391",
     ),
+    "Attention rollout": Note(
+        reads="Bright patches are those that the last tokens are mixed from, if attention and "
+        "residual paths alone mixed them: the product of all layers' attention. Compare patches "
+        "within a map, not brightness between maps: each is scaled by its own peak.",
+        lies="It does not depend on the target: every class has the same map, and nothing says "
+        "whether a bright patch speaks for or against one. It ignores values, output projections "
+        "and MLPs, and a token deep in the network no longer stands for its own patch alone.",
+        paper="Abnar, Zuidema 2020, Quantifying Attention Flow in Transformers",
+        link="https://arxiv.org/abs/2005.00928",
+    ),
     "Activation maximization": Note(
         reads="Each picture was made from noise, step by step, so that it excites one unit as much "
         "as possible. What repeats in it is what the unit answers to, somewhere or everywhere in "

@@ -19,29 +19,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasviz.samples.depth_photo import RGBDPhoto, rgbd_photo
     from kerasviz.samples.efficientnet import efficientnet_lite0, efficientnet_lite1
     from kerasviz.samples.labels import imagenet_labels
     from kerasviz.samples.photo import Photo, photos
     from kerasviz.samples.preprocessing import crop, preprocess
+    from kerasviz.samples.rgbd import RGBDScenes, SceneObject, rgbd_scenes
 
 __all__ = [
     "Photo",
+    "RGBDPhoto",
+    "RGBDScenes",
+    "SceneObject",
     "crop",
     "efficientnet_lite0",
     "efficientnet_lite1",
     "imagenet_labels",
     "photos",
     "preprocess",
+    "rgbd_photo",
+    "rgbd_scenes",
 ]
 
 _HOMES = {
     "Photo": "photo",
+    "RGBDPhoto": "depth_photo",
+    "RGBDScenes": "rgbd",
+    "SceneObject": "rgbd",
     "crop": "preprocessing",
     "efficientnet_lite0": "efficientnet",
     "efficientnet_lite1": "efficientnet",
     "imagenet_labels": "labels",
     "photos": "photo",
     "preprocess": "preprocessing",
+    "rgbd_photo": "depth_photo",
+    "rgbd_scenes": "rgbd",
 }
 
 

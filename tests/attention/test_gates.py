@@ -250,3 +250,15 @@ def test_nothing_is_traced_anew_from_batch_to_batch() -> None:
     collector.go_through(images(11), 4, 0)
     collector.go_through(images(3), 2, 0)
     assert collector.num_traces == 1
+
+
+def test_weights_of_gates_are_groups_of_the_summary() -> None:
+    table = kv.attention.summarize(around(Attend(5, name="attend")))
+    assert [*table.index] == [
+        ("squeeze-excitation", "kernel"),
+        ("squeeze-excitation", "bias"),
+        ("position gates", "kernel"),
+        ("position gates", "bias"),
+    ]
+    assert [*table["count"]] == [25, 5, 18, 1]
+    assert [*table["depth"]] == [1, 1, 1, 1]

@@ -355,7 +355,16 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "two feature maps of one shape",
     ),
     "depth": (lambda: DepthScaling(-1), "`max_depth` must be a number above 0"),
+    "named modalities": (
+        lambda: attention.EncoderFusion()({"rgb": features(1, 4, 6), "depth": features(1, 4, 6)}),
+        r"must get \[rgb, depth\]",
+    ),
     "channels": (lambda: SelectChannels(3, 3), "0 <= start < stop"),
+    "half a channel": (lambda: SelectChannels(0, 1.5), "0 <= start < stop"),
+    "missing channels": (
+        lambda: SelectChannels(3, 4)(features(1, 4, 4, 3)),
+        r"must get 4 channels or more. Received: shape \(1, 4, 4, 3\)",
+    ),
 }
 
 

@@ -19,8 +19,22 @@ from tests.conftest import build
 from tests.models import KINDS, Case
 
 pytestmark = pytest.mark.filterwarnings("ignore::kerasviz.errors.KerasvizWarning")
-METHODS = [kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.CAM, kv.GradCAM]
-FORMS = ["functional", "subclassed", "multi_input_dict", "channels_first", "mixed_float16"]
+METHODS = [
+    kv.Saliency,
+    kv.GuidedSaliency,
+    kv.DeconvNet,
+    kv.CAM,
+    kv.GradCAM,
+    kv.AttentionRollout,
+]
+FORMS = [
+    "functional",
+    "subclassed",
+    "multi_input_dict",
+    "channels_first",
+    "mixed_float16",
+    "class_token_vit",
+]
 TIGHT = {"rtol": 1e-4, "atol": 2e-5}
 
 

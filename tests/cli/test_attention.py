@@ -96,6 +96,23 @@ def test_data_from_a_file(run, refused, excited, excited_file, tmp_path):
     assert "--data" in refused("attention", excited_file, "--data", tmp_path / "broken.npz")
 
 
+def test_heads_of_a_transformer(run, image_file, tmp_path):
+    image = keras.Input((SIZE, SIZE, 3))
+    x = layers.Reshape((9, 4))(layers.Conv2D(4, 8, strides=8, name="patches")(image))
+    x = layers.MultiHeadAttention(2, 2, name="attend")(x, x)
+    path = tmp_path / "transformer.keras"
+    keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling1D()(x))).save(path)
+    result = run("attention", path, image_file, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    heads = pd.read_csv(tmp_path / "out" / "heads.csv", index_col=["address", "head"])
+    assert [*heads.index] == [("attend", 0), ("attend", 1)]
+    assert heads["normalized_entropy"].between(0, 1).all()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Where the heads look" in page
+    assert "query" in page
+    assert not (tmp_path / "out" / "gates.csv").exists()
+
+
 def test_refusals(refused, model_file, excited_file, saved_model, image_file, tmp_path):
     assert "none was found" in refused("attention", model_file, "--output", tmp_path)
     assert "--group" in refused("attention", excited_file, "--group", "x", "--output", tmp_path)

@@ -13,6 +13,7 @@ from PIL import Image
 import kerasviz as kv
 from kerasviz.cli.methods import METHODS, choose_methods, run_methods
 from kerasviz.cli.progress import Steps
+from tests.conftest import build
 
 
 def explained(output: Path) -> dict:
@@ -32,18 +33,40 @@ def test_explain(run, model, model_file, image_file, tmp_path):
     assert result.stdout.splitlines()[-1] == str(output / "report.html")
     assert "photo.png" in (output / "report.html").read_text(encoding="utf-8")
     summary = explained(output)
-    assert (list(summary["methods"]), summary["skipped_methods"]) == (list(METHODS), {})
+    methods = {name: kind for name, kind in METHODS.items() if name != "attention-rollout"}
+    assert (list(summary["methods"]), summary["skipped_methods"]) == (list(methods), {})
     (image,) = summary["images"]
     assert (image["file"], image["target"]) == (str(image_file), "class 2")
     square = Image.open(image_file).resize((24, 24), Image.Resampling.BICUBIC, (10, 0, 50, 40))
     inputs = np.asarray(square, np.float32)[None] / 127.5 - 1
-    for method, name in METHODS.items():
+    for method, name in methods.items():
         expected = getattr(kv, name)(model).explain(inputs, target=2)
         found = kv.Explanation.load(output / summary["methods"][method]["numbers"])
         np.testing.assert_allclose(found.inputs, inputs, atol=1e-6)
         np.testing.assert_allclose(found.maps, expected.maps, atol=1e-4)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
         assert Image.open(output / image["pictures"][method]).size > (100, 100)
+
+
+def test_attention_is_rolled_out_where_there_is_any(model, tmp_path):
+    case = build("class_token_vit")
+    with Steps() as steps:
+        found, skipped = run_methods(
+            case.model, choose_methods([], None), case.inputs, None, None, steps.step
+        )
+        with pytest.raises(kv.errors.MethodError, match="with self-attention"):
+            run_methods(
+                model,
+                choose_methods(["attention-rollout"], None),
+                np.zeros((1, 24, 24, 3), "float32"),
+                None,
+                None,
+                steps.step,
+            )
+    assert "attention-rollout" in found
+    assert "attention-rollout" not in skipped
+    expected = kv.AttentionRollout(case.model)(case.inputs)
+    np.testing.assert_allclose(found["attention-rollout"].maps, expected, atol=1e-6)
 
 
 def test_many_images_are_explained_in_parts_that_fit_together(model):
@@ -287,7 +310,7 @@ def test_demo(run, tmp_path, monkeypatch):
     page = Path(result.stdout.splitlines()[-1])
     assert page.stat().st_size > 100_000
     summary = explained(tmp_path / "demo")
-    assert list(summary["methods"]) == list(METHODS)
+    assert list(summary["methods"]) == [m for m in METHODS if m != "attention-rollout"]
     top = {image["name"]: image["top"][0][0] for image in summary["images"]}
     assert top["coffee"] == "espresso"
     assert top["motorcycle"] in ("moped", "motor scooter, scooter")

@@ -22,19 +22,32 @@ class SelectChannels(keras.layers.Layer):
         start: First channel.
         stop: The channel after the last.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's own setting.
+
+    Raises:
+        InputError: A setting out of range, or inputs with fewer channels than `stop`.
     """
 
     def __init__(
         self, start: int, stop: int, data_format: str | None = None, **settings: Any
     ) -> None:
         super().__init__(**settings)
-        if not 0 <= start < stop:
+        if not (_is_whole(start) and _is_whole(stop) and 0 <= start < stop):
             raise InputError(
-                f"`start` and `stop` must be whole numbers, 0 <= start < stop. "
+                "`start` and `stop` must be whole numbers, 0 <= start < stop. "
                 f"Received: {start!r} and {stop!r}."
             )
         self.start, self.stop = int(start), int(stop)
         self.data_format = shapes.to_data_format(data_format)
+
+    def build(self, input_shape: Any) -> None:
+        """Check that the channels are there."""
+        channels = input_shape[shapes.channel_axis(self.data_format)]
+        if channels is not None and channels < self.stop:
+            raise InputError(
+                f"SelectChannels '{self.name}' must get {self.stop} channels or more. "
+                f"Received: shape {tuple(input_shape)}."
+            )
+        self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Slice."""
@@ -67,6 +80,9 @@ class DepthScaling(keras.layers.Layer):
     Args:
         max_depth: What lies beyond counts as being there, in the unit of the depth. None: no limit.
         scale: The divisor, in the same unit.
+
+    Raises:
+        InputError: A setting that is not above 0.
     """
 
     def __init__(self, max_depth: float | None = 800.0, scale: float = 1000.0, **settings: Any):
@@ -86,6 +102,10 @@ class DepthScaling(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
         return {**super().get_config(), "max_depth": self.max_depth, "scale": self.scale}
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _to_positive(value: Any, name: str) -> float:

@@ -83,9 +83,10 @@ def common_shape(layer: Any, shapes: Any) -> tuple[int | None, ...]:
     Raises:
         InputError: Not two, or of shapes that differ.
     """
-    pair = [] if _is_shape(shapes) else [tuple(shape) for shape in shapes]
+    several = isinstance(shapes, (list, tuple)) and not _is_shape(shapes)
+    pair = [tuple(shape) for shape in shapes] if several else []
     if len(pair) != 2 or not _agree(*pair):
-        received = f"shape {shapes}" if _is_shape(shapes) else f"shapes {pair}"
+        received = f"shapes {pair}" if several else f"shape {shapes}"
         raise InputError(
             f"{_title(layer)} must get [rgb, depth], two feature maps of one shape. "
             f"Received: {received}. Bring both to one size and number of channels first."
@@ -95,13 +96,8 @@ def common_shape(layer: Any, shapes: Any) -> tuple[int | None, ...]:
 
 
 def average(features: Any, data_format: str) -> Any:
-    """Global average pooling: (batch, positions, channels) -> (batch, channels).
-
-    Half precision is summed as float32: 70,000 positions of value 1 would overflow.
-    """
-    axes = spatial_axes(len(features.shape) - 2, data_format)
-    exact = keras.backend.result_type(features.dtype, "float32")
-    return ops.cast(ops.mean(ops.cast(features, exact), axis=axes), features.dtype)
+    """Global average pooling: (batch, positions, channels) -> (batch, channels)."""
+    return ops.mean(features, axis=spatial_axes(len(features.shape) - 2, data_format))
 
 
 def over_positions(gates: Any, features: Any, data_format: str) -> Any:

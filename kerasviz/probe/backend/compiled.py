@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.errors import InputError, KerasvizError, RewriteError, TargetError
+from kerasviz.errors import InputError, KerasvizError, MethodError, RewriteError, TargetError
 from kerasviz.probe.backend.graph import TOLD
 from kerasviz.probe.patches import Patch
 
@@ -155,6 +155,7 @@ class Trace:
         Raises:
             InputError: Values that an op of the model refuses, such as ids beyond an embedding.
             TargetError: A target whose size, known only now, does not fit.
+            MethodError: Another size, known only now, that does not fit the method.
         """
         try:
             if self._is_new:
@@ -165,7 +166,8 @@ class Trace:
         except tf.errors.InvalidArgumentError as error:
             ours = str(error).split(TOLD)[1:2]
             if ours:
-                raise TargetError(ours[0]) from None
+                kind = MethodError if ours[0].startswith("Expected") else TargetError
+                raise kind(ours[0]) from None
             told = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
             raise InputError(
                 "`inputs` must hold values that the model can compute with. Received: values on "

@@ -19,9 +19,9 @@ def is_here(value: Any) -> bool:
     return isinstance(value, tf.Tensor) and getattr(value, "graph", None) is here
 
 
-def size() -> int:
-    """Number of ops in the open graph."""
-    return int(tf.compat.v1.get_default_graph().version)
+def position() -> int:
+    """How many operations the open graph has; 0 where none is being built."""
+    return tf.compat.v1.get_default_graph().version if tf.inside_function() else 0
 
 
 def identity(tensor: Any) -> Any:
