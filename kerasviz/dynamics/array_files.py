@@ -1,10 +1,10 @@
-"""Files of named arrays: `.npz` without pickle, of which one array is read without the others."""
+"""Files of named arrays: `.npz` without pickle, read one array at a time."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,9 +49,14 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 npy.write_array(content, array, allow_pickle=False)
 
 
-def read_array(path: Path, name: str) -> np.ndarray:
-    """One array of a file; what can't be read raises one of `UNREADABLE`."""
-    with zipfile.ZipFile(path) as archive, archive.open(name + MEMBER) as content:
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Arrays of a file by name; what can't be read raises one of `UNREADABLE`."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: _read(archive, name) for name in names}
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(name + MEMBER) as content:
         return npy.read_array(content, allow_pickle=False)
 
 

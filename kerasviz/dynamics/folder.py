@@ -10,14 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasviz.dynamics.array_files import UNREADABLE, read_array
+from kerasviz.dynamics.array_files import UNREADABLE, read_arrays
 from kerasviz.dynamics.manifest import read_manifest
+from kerasviz.dynamics.reading import (
+    HISTOGRAMS,
+    fault_of,
+    frame_of,
+    paired,
+    snapshots_of,
+    some,
+    table_of,
+)
 from kerasviz.dynamics.records import EPOCH, JOURNAL, STEP, ArrayFile, Record, Timeline, lines_of
 from kerasviz.dynamics.stacking import Stack
 from kerasviz.errors import InputError
 
-HISTOGRAMS = "histograms"
-EDGES, COUNTS = "/edges", "/counts"
 DAMAGE = ("epoch", "step", "file", "reason")
 
 
@@ -82,22 +89,17 @@ class Run:
     @property
     def scalars(self) -> pd.DataFrame:
         """All numbers: index epoch, a column for each name; NaN where an epoch lacks one."""
-        return self._frame(EPOCH)
+        return frame_of(self._now(), EPOCH)
 
     @property
     def step_scalars(self) -> pd.DataFrame:
         """The numbers kept within epochs: index step."""
-        return self._frame(STEP)
+        return frame_of(self._now(), STEP)
 
     @property
     def snapshots(self) -> pd.DataFrame:
         """A row for each epoch and step that a part wrote: at, epoch, step, part, time, kinds."""
-        rows = [
-            (r.at, r.epoch, r.step, r.part, pd.Timestamp(r.time), tuple(r.arrays))
-            for r in self._all()
-        ]
-        columns = ["at", "epoch", "step", "part", "time", "kinds"]
-        return pd.DataFrame(rows, columns=columns).astype({"step": "Int64"})
+        return snapshots_of(self._all())
 
     @property
     def damaged(self) -> pd.DataFrame:
@@ -131,21 +133,8 @@ class Run:
         Raises:
             InputError: No such group or epoch.
         """
-        names = [name for name in self.scalars if name.startswith(f"{group}/")]
-        split = [name[len(group) + 1 :].rpartition("/") for name in names]
-        keys = [(address, statistic) for address, _, statistic in split]
-        if not keys:
-            known = sorted({name.partition("/")[0] for name in self.scalars if "/" in name})
-            raise InputError(
-                f"`group` must be one of {known}. Received: {group!r}. See `run.scalars.columns`."
-            )
-        numbers = self.scalars[names]
-        numbers.columns = pd.MultiIndex.from_tuples(keys, names=["layer", None])
-        table = numbers.stack("layer", future_stack=True)
-        order = list(dict.fromkeys(statistic for _, statistic in keys))
-        if epoch is None:
-            return table[order]
-        return table[order].loc[self._number(EPOCH, epoch)]
+        table = table_of(self.scalars, group)
+        return table if epoch is None else table.loc[self._number(EPOCH, epoch)]
 
     def arrays(
         self, kind: str, epoch: int | None = None, *, step: int | None = None
@@ -161,8 +150,7 @@ class Run:
             InputError: No such kind, epoch or step, or its file is damaged.
         """
         at, number = self._place(epoch, step)
-        held = self._held(at, number, kind)
-        return {name: self._read(at, number, kind, name) for name in held}
+        return self._read(at, number, kind)
 
     def stack(self, kind: str, name: str, *, steps: bool = False) -> Stack:
         """One array over all epochs that have it, or over steps; read when it is asked for.
@@ -184,11 +172,13 @@ class Run:
         if not found:
             known = sorted({n for r in self._all() for n in self._names(r, kind)})
             raise InputError(
-                f"`name` must be one of the arrays of `kind` {kind!r}: {_some(known)}. "
+                f"`name` must be one of the arrays of `kind` {kind!r}: {some(known)}. "
                 f"Received: {name!r}. The kinds are {self.kinds}."
             )
         return Stack(
-            list(found), list(found.values()), lambda number: self._read(at, number, kind, name)
+            list(found),
+            list(found.values()),
+            lambda number: self._read(at, number, kind, name)[name],
         )
 
     def histograms(
@@ -229,7 +219,7 @@ class Run:
     def arrays_of(self, record: Record) -> dict[str, dict[str, np.ndarray]]:
         """The arrays of a record by kind and name, without the kinds that are damaged."""
         return {
-            kind: {name: read_array(self.folder / held.file, name) for name in held.shapes}
+            kind: read_arrays(self.folder / held.file, held.shapes)
             for kind, held in record.arrays.items()
             if not self._reason(held)
         }
@@ -256,16 +246,6 @@ class Run:
         timeline = self._now()
         return [*timeline.records(EPOCH), *timeline.records(STEP)]
 
-    def _frame(self, at: str) -> pd.DataFrame:
-        timeline = self._now()
-        rows: dict[int, dict[str, float]] = {number: {} for number in timeline.numbers(at)}
-        for record in timeline.records(at):
-            rows[record.number] |= record.scalars
-        columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-        values = [[row.get(name, np.nan) for name in columns] for row in rows.values()]
-        index = pd.Index(list(rows), name=at, dtype="int64")
-        return pd.DataFrame(values, index=index, columns=columns, dtype="float64")
-
     def _place(self, epoch: int | None, step: int | None) -> tuple[str, int]:
         if (epoch is None) == (step is None):
             raise InputError(
@@ -281,7 +261,7 @@ class Run:
             return numbers[int(value)]
         if value not in numbers:
             raise InputError(
-                f"`{at}` must be one that is finished: {_some(numbers)}. Received: {value!r}. "
+                f"`{at}` must be one that is finished: {some(numbers)}. Received: {value!r}. "
                 f"See `run.{at}s`."
             )
         return int(value)
@@ -293,64 +273,42 @@ class Run:
         records = self._now().at(at, number)
         return {name: s for r in records for name, s in self._names(r, kind).items()}
 
-    def _held(self, at: str, number: int, kind: str) -> dict[str, ArrayFile]:
-        """The file of each array of a kind; of several parts the last one counts."""
-        records = [r for r in self._now().at(at, number) if kind in r.arrays]
-        if not records:
-            kinds = sorted({k for r in self._now().at(at, number) for k in r.arrays})
+    def _held(self, at: str, number: int, kind: str) -> list[ArrayFile]:
+        """The files of a kind, one for each part that wrote it."""
+        records = self._now().at(at, number)
+        held = [record.arrays[kind] for record in records if kind in record.arrays]
+        if not held:
+            kinds = sorted({kind for record in records for kind in record.arrays})
             raise InputError(
                 f"`kind` must be one of those kept of {at} {number}: {kinds}. "
                 f"Received: {kind!r}. See `run.snapshots`."
             )
-        return {name: r.arrays[kind] for r in records for name in r.arrays[kind].shapes}
+        return held
 
-    def _read(self, at: str, number: int, kind: str, name: str) -> np.ndarray:
-        held = self._held(at, number, kind)[name]
-        try:
-            return read_array(self.folder / held.file, name)
-        except UNREADABLE as error:
-            if self._held(at, number, kind).get(name) != held:
-                return self._read(at, number, kind, name)
-            raise InputError(
-                f"The file of {at} {number} must be as it was written. Received: "
-                f"{str(self.folder / held.file)!r}, which is damaged "
-                f"({self._reason(held) or error}). Other epochs can be read; see `run.damaged`."
-            ) from error
+    def _read(
+        self, at: str, number: int, kind: str, name: str | None = None
+    ) -> dict[str, np.ndarray]:
+        """Arrays by name, all or one; where several parts have the same, the last one counts."""
+        found: dict[str, np.ndarray] = {}
+        held = self._held(at, number, kind)
+        for file in held:
+            try:
+                names = [each for each in file.shapes if name in (None, each)]
+                found |= read_arrays(self.folder / file.file, names)
+            except UNREADABLE as error:
+                if self._held(at, number, kind) != held:
+                    return self._read(at, number, kind, name)
+                raise InputError(
+                    f"The file of {at} {number} must be as it was written. Received: "
+                    f"{str(self.folder / file.file)!r}, which is damaged "
+                    f"({self._reason(file) or error}). Other epochs can be read; see `run.damaged`."
+                ) from error
+        return found
 
     def _reason(self, held: ArrayFile) -> str:
         """What is wrong with a file; empty for a sound one, which is not read again."""
         key = (held.file, held.size)
-        reason = "" if key in self._sound else _check(self.folder / held.file, held)
+        reason = "" if key in self._sound else fault_of(self.folder / held.file, held)
         if not reason:
             self._sound.add(key)
         return reason
-
-
-def paired(arrays: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Edges and counts by the name that both begin with."""
-    names = [name.removesuffix(EDGES) for name in arrays if name.endswith(EDGES)]
-    return {
-        name: (arrays[name + EDGES], arrays[name + COUNTS])
-        for name in names
-        if name + COUNTS in arrays
-    }
-
-
-def _check(path: Path, held: ArrayFile) -> str:
-    try:
-        size = path.stat().st_size
-        if size != held.size:
-            return f"{size} of {held.size} bytes"
-        for name in held.shapes:
-            read_array(path, name)
-    except FileNotFoundError:
-        return "is missing"
-    except UNREADABLE as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-def _some(values: list[Any], most: int = 8) -> str:
-    if len(values) <= most:
-        return str(values)
-    return f"{values[: most - 1]} and {len(values) - most + 1} more"

@@ -79,9 +79,14 @@ class Place:
 
     def _write_file(self, record: Record, kind: str, arrays: Mapping[str, np.ndarray]) -> ArrayFile:
         path = _free_name(self.folder / kind, record)
-        write_whole(path, lambda file: write_arrays(file, arrays))
         shapes = {name: array.shape for name, array in arrays.items()}
-        return ArrayFile(f"{kind}/{path.name}", path.stat().st_size, shapes)
+        try:
+            write_whole(path, lambda file: write_arrays(file, arrays))
+            return ArrayFile(f"{kind}/{path.name}", path.stat().st_size, shapes)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
 
     def _given_up(self, record: Record, keep: int | None) -> list[str]:
         """Files of earlier records of the same part that are beyond what is to be kept."""

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.dynamics.durable import cannot_write
-from kerasviz.dynamics.folder import HISTOGRAMS, paired
+from kerasviz.dynamics.reading import HISTOGRAMS, paired
 from kerasviz.dynamics.records import EPOCH, STEP, Record
-from kerasviz.errors import OutputError
 
 if TYPE_CHECKING:
     from kerasviz.dynamics.folder import Run
@@ -48,7 +47,7 @@ class EventWriter:
             file = self._file(record)
             file.add(values, record.number, seconds(record.time))
             file.flush()
-        except Exception as error:
+        except OSError as error:
             raise cannot_write(self._folder, error) from error
 
     def close(self) -> None:
@@ -85,9 +84,7 @@ def to_tensorboard(run: Run, folder: str | os.PathLike[str]) -> Path:
                 _write_file(run, records, path / name)
             for file in earlier:
                 file.unlink()
-        except OutputError:
-            raise
-        except Exception as error:
+        except OSError as error:
             raise cannot_write(path, error) from error
     return path
 

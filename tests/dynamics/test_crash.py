@@ -116,7 +116,7 @@ def test_a_new_run_killed_at_once_opens(nursery: Nursery, tmp_path: Path) -> Non
 
 def test_death_at_every_call_of_the_system(nursery: Nursery, tmp_path: Path) -> None:
     """The second process dies at its first, second, ... call; each call there is comes once."""
-    for call in range(1, 70):
+    for call in range(1, 50):
         folder = tmp_path / str(call)
         with kv.dynamics.RunWriter(folder, {"model": "tiny"}) as writer:
             for epoch in range(2):

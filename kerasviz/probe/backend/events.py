@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,18 @@ class EventFile:
 
     Args:
         folder: An existing folder; the file gets a name of its own in it.
-        first: The step before which TensorBoard keeps what other files of the folder hold. None:
+        first: TensorBoard forgets what earlier files of the folder hold from this step on. None:
             it keeps all.
+
+    Raises:
+        OSError: By each method: the file can't be written.
     """
 
     def __init__(self, folder: Path, first: int | None = None) -> None:
         stamp = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
-        self._writer = tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{stamp}.kerasviz"))
+        path = str(folder / f"events.out.tfevents.{stamp}.kerasviz")
+        with _as_system_errors():
+            self._writer = tf.io.TFRecordWriter(path)
         self._add(tf.compat.v1.Event(wall_time=time.time(), file_version=VERSION))
         if first is not None:
             start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
@@ -39,14 +46,26 @@ class EventFile:
 
     def flush(self) -> None:
         """Let readers see what was written."""
-        self._writer.flush()
+        with _as_system_errors():
+            self._writer.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._writer.close()
+        with _as_system_errors():
+            self._writer.close()
 
     def _add(self, event: Any) -> None:
-        self._writer.write(event.SerializeToString())
+        with _as_system_errors():
+            self._writer.write(event.SerializeToString())
+
+
+@contextlib.contextmanager
+def _as_system_errors() -> Iterator[None]:
+    """What TensorFlow says of a file as `OSError`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(0, error.message) from error
 
 
 def scalar(name: str, value: float) -> Any:
