@@ -62,8 +62,7 @@ class EventWriter:
         if record.at not in self._files:
             folder = self._folder / FOLDERS[record.at]
             folder.mkdir(parents=True, exist_ok=True)
-            first = record.number if any(folder.glob(OURS)) else None
-            self._files[record.at] = EventFile(folder, first)
+            self._files[record.at] = EventFile(folder, record.number)
         return self._files[record.at]
 
 
@@ -117,7 +116,7 @@ def _write_file(run: Run, records: list[Record], folder: Path) -> None:
     part = folder / f".{uuid.uuid4().hex}.part"
     part.mkdir(parents=True)
     try:
-        file = EventFile(part)
+        file = EventFile(part, records[0].number)
         for record in records:
             file.add(values_of(record, run.arrays_of(record)), record.number, seconds(record.time))
         file.close()

@@ -22,22 +22,20 @@ class EventFile:
 
     Args:
         folder: An existing folder; the file gets a name of its own in it.
-        first: TensorBoard forgets what earlier files of the folder hold from this step on. None:
-            it keeps all.
+        first: TensorBoard forgets what earlier files of the folder hold from this step on.
 
     Raises:
         OSError: By each method: the file can't be written.
     """
 
-    def __init__(self, folder: Path, first: int | None = None) -> None:
+    def __init__(self, folder: Path, first: int) -> None:
         stamp = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         path = str(folder / f"events.out.tfevents.{stamp}.kerasviz")
         with _as_system_errors():
             self._writer = tf.io.TFRecordWriter(path)
         self._add(tf.compat.v1.Event(wall_time=time.time(), file_version=VERSION))
-        if first is not None:
-            start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-            self._add(tf.compat.v1.Event(wall_time=time.time(), step=first, session_log=start))
+        start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+        self._add(tf.compat.v1.Event(wall_time=time.time(), step=first, session_log=start))
 
     def add(self, values: list[Any], step: int, wall_time: float) -> None:
         """Write the values of a step."""
