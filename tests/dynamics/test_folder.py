@@ -466,6 +466,10 @@ def test_a_folder_that_was_removed(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(OutputError, match="removed or moved"):
         first.write_epoch(1)
+    written(tmp_path / "other", 1)
+    shutil.copytree(tmp_path / "other", folder)
+    with pytest.raises(OutputError, match="removed or moved"):
+        first.write_epoch(1)
     with RunWriter(folder) as second:
         second.write_epoch(0, {"loss": 1.0})
     first.close()
