@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions
+    from kerasviz.dynamics.writing import RunWriter
 
 _HOMES = {
     "ChannelGradients": "absorption",
@@ -23,6 +24,7 @@ _HOMES = {
     "Moments": "metrics.moments",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
+    "RunWriter": "writing",
     "channel_gradients": "absorption",
     "distributions": "tables",
 }
@@ -33,6 +35,7 @@ __all__ = [
     "Moments",
     "Quantiles",
     "Run",
+    "RunWriter",
     "channel_gradients",
     "distributions",
 ]
