@@ -86,7 +86,14 @@ class Histogram(Statistic):
     def merged(self, a: Any, b: Any) -> Any:
         """The state of what two states were made of."""
         low, high = merged_extremes(_head(a), _head(b))
-        counts = self._spread(a, low, high) + self._spread(b, low, high)
+        ends = (ops.stack([a[place], b[place], new]) for place, new in ((1, low), (2, high)))
+        exponents, firsts = self._bins(*ends)
+        doublings = ops.clip(exponents[2] - exponents[:2], 0.0, float(MOST_DOUBLINGS))
+        places = firsts[:2, None] + ops.arange(self.num_bins, dtype="float64")
+        places = ops.floor(places * floats.power_of_two(-doublings)[:, None]) - firsts[2]
+        places = ops.cast(ops.clip(places, 0, self.num_bins - 1), "int32")
+        given = ops.concatenate([a[HEAD:], b[HEAD:]])
+        counts = floats.counted(ops.reshape(places, (-1,)), self.num_bins, given)
         return ops.concatenate([ops.stack([a[0] + b[0], low, high]), counts])
 
     def result_of(self, state: Any) -> dict[str, Any]:
@@ -111,7 +118,10 @@ class Histogram(Statistic):
         Raises:
             InputError: Not numbers in [0, 1].
         """
-        state = self.state()
+        return self.quantile_of(self.state(), q)
+
+    def quantile_of(self, state: Any, q: Any) -> Any:
+        """Quantiles of a state."""
         edges, counts = (self.result_of(state)[key] for key in ("edges", "counts"))
         below = ops.cumsum(counts)
         ranks = ops.convert_to_tensor(probabilities(q), dtype="float64") * state[0]
@@ -123,7 +133,7 @@ class Histogram(Statistic):
         return ops.where(state[0] > 0.0, found, ops.full_like(found, float("nan")))
 
     def _bins(self, low: Any, high: Any) -> tuple[Any, Any]:
-        """Exponent of the width, and the number of the first bin."""
+        """Exponents of the widths, and the numbers of the first bins, that ranges need."""
         span = floats.exponent(0.5 * high - 0.5 * low) + 1.0
         largest = floats.exponent(ops.maximum(ops.absolute(low), ops.absolute(high)))
         exponent = ops.maximum(span - (self.num_bins.bit_length() - 1), largest - FINEST_RELATIVE)
@@ -136,16 +146,6 @@ class Histogram(Statistic):
     @staticmethod
     def _number(value: Any, exponent: Any) -> Any:
         return ops.floor(value * floats.power_of_two(-exponent))
-
-    def _spread(self, state: Any, low: Any, high: Any) -> Any:
-        """The counts of a state on the bins of a range that holds its own."""
-        exponent, first = self._bins(state[1], state[2])
-        wider, new_first = self._bins(low, high)
-        doublings = ops.clip(wider - exponent, 0.0, float(MOST_DOUBLINGS))
-        places = first + ops.arange(self.num_bins, dtype="float64")
-        places = ops.floor(places * floats.power_of_two(-doublings)) - new_first
-        places = ops.cast(ops.clip(places, 0, self.num_bins - 1), "int32")
-        return floats.counted(places, self.num_bins, state[HEAD:])
 
 
 def _head(state: Any) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from kerasviz.dynamics.metrics.statistic import (
     quantile_name,
 )
 from kerasviz.errors import InputError
-from kerasviz.probe.backend import floats
+from kerasviz.probe.backend import floats, graph
 
 ops: Any = keras.ops
 
@@ -92,14 +92,21 @@ class Quantiles(keras.Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
+        self._counts.assign(self._counts + self.counts_of(values, sample_weight))
+
+    def counts_of(self, values: Any, sample_weight: Any = None) -> Any:
+        """The counts of one batch, which add."""
         values, weights = flat(values, sample_weight)
         dtype = keras.backend.standardize_dtype(values.dtype)
         x = values if dtype == "float32" else ops.cast(values, _wide(dtype))
         cells = floats.leading_bits(x, self._bits) - (1 << self._bits) + 1
         places = self._cells + ops.cast(ops.sign(x), "int32") * ops.maximum(cells, 0)
         places = ops.where(ops.isfinite(x), places, 2 * self._cells + 1)
-        counts = floats.counted(places, 2 * self._cells + 1, weights)
-        self._counts.assign(self._counts + counts)
+        return floats.counted(places, 2 * self._cells + 1, weights)
+
+    def counts(self) -> Any:
+        """The counts of all that was seen, from the most negative bin to the largest."""
+        return graph.identity(self._counts)
 
     def merge_state(self, metrics: Iterable[Quantiles]) -> None:
         """Take in what other sketches with the same settings have seen.
@@ -126,7 +133,11 @@ class Quantiles(keras.Metric):
         Raises:
             InputError: Not numbers in [0, 1].
         """
-        below = ops.cumsum(ops.convert_to_tensor(self._counts))
+        return self.quantile_of(self.counts(), q)
+
+    def quantile_of(self, counts: Any, q: Any) -> Any:
+        """Quantiles of counts."""
+        below = ops.cumsum(counts)
         total = below[-1]
         ranks = ops.convert_to_tensor(probabilities(q), dtype="float64") * total
         places = ops.searchsorted(below, ops.maximum(ranks, TINY))

@@ -71,11 +71,11 @@ class Statistic(keras.Metric):
 
     def state(self) -> Any:
         """All that was seen, on all replicas, as one state of shape `(size,)`."""
-        rows = ops.convert_to_tensor(self._rows)
-        found = ops.convert_to_tensor(self._shared)
-        for place in range(self._replicas):
-            found = self.merged(found, rows[place])
-        return found
+        return joined(self, *self.parts())
+
+    def parts(self) -> tuple[Any, Any]:
+        """The rows of all replicas, and what belongs to none of them."""
+        return graph.identity(self._rows), graph.identity(self._shared)
 
     def result(self) -> dict[str, Any]:
         """The statistics of all that was seen since the last `reset_state`, as float64 tensors."""
@@ -86,18 +86,19 @@ class Statistic(keras.Metric):
         return {"name": self.name}
 
     def _take_in(self, state: Any) -> None:
-        if replicas.count() != self._replicas:
+        is_outside = replicas.count() == 1 < self._replicas
+        if replicas.count() != self._replicas and not is_outside:
             raise MethodError(
                 f"Expected '{self.name}' to be made in the scope of the strategy that it runs "
                 f"under. Received: one made for {self._replicas} replicas, on "
                 f"{replicas.count()}. Make it inside of `strategy.scope()`."
             )
-        number = replicas.own_number()
+        number = None if is_outside else replicas.own_number()
         if number is None:
-            shared = ops.convert_to_tensor(self._shared)
+            shared = graph.identity(self._shared)
             self._shared.assign(self.merged(shared, state))
             return
-        rows = ops.convert_to_tensor(self._rows)
+        rows = graph.identity(self._rows)
         is_own = ops.arange(self._replicas)[:, None] == number
         self._rows.assign(ops.where(is_own, self.merged(rows[number], state), rows))
 
@@ -111,12 +112,19 @@ class Statistic(keras.Metric):
             )
 
 
+def joined(metric: Statistic, rows: Any, shared: Any) -> Any:
+    """The parts of a metric of this kind as one state."""
+    for place in range(rows.shape[0]):
+        shared = metric.merged(shared, rows[place])
+    return shared
+
+
 def merge_counts(metric: Any, others: Iterable[Any]) -> None:
     """Add the variables of others to those of a metric whose states add."""
     for other in others:
         metric._check_alike(other)
         for mine, theirs in zip(metric.variables, other.variables, strict=True):
-            mine.assign(mine + ops.convert_to_tensor(theirs))
+            mine.assign(mine + graph.identity(theirs))
 
 
 def flat(values: Any, sample_weight: Any = None) -> tuple[Any, Any]:
@@ -156,8 +164,8 @@ def spread_weights(values: Any, sample_weight: Any) -> Any:
         return None
     weights = ops.cast(ops.convert_to_tensor(sample_weight), "float64")
     missing = len(values.shape) - len(weights.shape)
-    pairs = zip(reversed(tuple(values.shape)), [*[1] * missing, *reversed(weights.shape)])
-    if missing < 0 or any(None not in (v, w) and w not in (1, v) for v, w in pairs):
+    wanted, given = tuple(values.shape), (*weights.shape, *[1] * missing)
+    if missing < 0 or any(g not in (1, w, None) and w for w, g in zip(wanted, given, strict=True)):
         raise InputError(
             "`sample_weight` must have the first axes of `values`, of shape "
             f"{tuple(values.shape)}. Received: shape {tuple(weights.shape)}. "

@@ -1,4 +1,4 @@
-"""Floating-point numbers taken apart by their bits: exact on every device, unlike `log` and `pow`."""
+"""Floating-point numbers taken apart by their bits: exact, which `log` and `pow` are not."""
 
 from __future__ import annotations
 
