@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kerasviz.dynamics.distribution_result import Distributions, gathered
+from kerasviz.dynamics.metrics.statistic import real
 from kerasviz.dynamics.statistics import QUANTILES, Reading, Settings, Statistics
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import addresses
@@ -34,11 +35,13 @@ class Site:
         address: Where.
         units: Size and number of the axis of units; None where there is none of a known size.
         bounds: What its values lie between, where both are finite; else None.
+        dtype: Of its values.
     """
 
     address: str
     units: tuple[int, int] | None
     bounds: tuple[float, float] | None
+    dtype: str
 
 
 class DistributionReader(Evaluation):
@@ -112,6 +115,8 @@ class DistributionReader(Evaluation):
         sites = self.info("sites") if batch is None else self.traced("sites", batch).info
         if sites is None:
             return False
+        for dtype in {site.dtype for site in sites}:
+            self._kept.reading.step(dtype)
         has_replicas = self._has_replicas
         with self.distribute_strategy.scope() if has_replicas else contextlib.nullcontext():
             self._kept.by_address = {
@@ -218,7 +223,12 @@ def _chosen(record: Run, wanted: Sequence[str] | None) -> list[Call]:
 def _sites(record: Run, calls: Sequence[Call]) -> list[Site]:
     bounds = bounds_of([call.output for call in calls])
     return [
-        Site(call.address, _units(record, call), pair if all(map(math.isfinite, pair)) else None)
+        Site(
+            call.address,
+            _units(record, call),
+            pair if all(map(math.isfinite, pair)) else None,
+            real(call.output).dtype.name,
+        )
         for call, pair in zip(calls, bounds, strict=True)
     ]
 

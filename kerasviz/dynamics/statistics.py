@@ -12,7 +12,7 @@ import numpy as np
 from kerasviz.dynamics.metrics.histogram import Histogram
 from kerasviz.dynamics.metrics.moments import Moments
 from kerasviz.dynamics.metrics.quantiles import Quantiles
-from kerasviz.dynamics.metrics.statistic import joined, probabilities, quantile_name
+from kerasviz.dynamics.metrics.statistic import joined, probabilities, quantile_name, real
 from kerasviz.dynamics.metrics.units import DeadUnits, Saturation
 from kerasviz.probe.backend import compiled
 
@@ -74,6 +74,23 @@ class Reading:
         """What there is to say of values `(n,)`, float32 or float64."""
         return self._run("values", [ops.convert_to_tensor(values)])
 
+    def update(
+        self, values: Any, moments: Moments, histogram: Histogram, quantiles: Quantiles
+    ) -> None:
+        """Show values to metrics; inside a graph this is one call of a shared function."""
+        values = ops.reshape(real(values), (-1,))
+        dtype = keras.backend.standardize_dtype(values.dtype)
+        found = self.step(dtype)(values, moments.own(), histogram.own())
+        moments.put(found["moments"])
+        histogram.put(found["histogram"])
+        quantiles.add(found["quantiles"])
+
+    def step(self, dtype: str) -> compiled.Trace:
+        """The function that takes values of a dtype, any number of them, into states."""
+        shapes = (None,), (self._moments.size,), (self._histogram.size,)
+        form = compiled.Form([0, 0, 0], shapes, (dtype, "float64", "float64"))
+        return self._compiled.trace("step", form, (), None)
+
     def _run(self, key: str, tensors: Sequence[Any]) -> Found:
         form = compiled.form_of(tensors)
         form = form.of_size(None) if key == "values" else form
@@ -83,6 +100,8 @@ class Reading:
         return Found(row, edges, counts)
 
     def _compute(self, key: str, tensors: Sequence[Any], extras: Any) -> tuple[Any, None]:
+        if key == "step":
+            return self._stepped(*tensors), None
         if key == "values":
             moments = self._moments.state_of(tensors[0], None)
             histogram = self._histogram.state_of(tensors[0], None)
@@ -92,6 +111,13 @@ class Reading:
             histogram = joined(self._histogram, tensors[2], tensors[3])
             counts = tensors[4]
         return self._described(moments, histogram, counts), None
+
+    def _stepped(self, values: Any, moments: Any, histogram: Any) -> dict[str, Any]:
+        return {
+            "moments": self._moments.merged(moments, self._moments.state_of(values, None)),
+            "histogram": self._histogram.merged(histogram, self._histogram.state_of(values, None)),
+            "quantiles": self._quantiles.counts_of(values),
+        }
 
     def _described(self, moments: Any, histogram: Any, counts: Any) -> dict[str, Any]:
         numbers = self._moments.result_of(moments)
@@ -152,7 +178,8 @@ class Statistics:
 
     def update(self, values: Any) -> None:
         """Take in a batch."""
-        for metric in self.metrics:
+        self._reading.update(values, *self._main)
+        for metric in self.metrics[len(self._main) :]:
             metric.update_state(values)
 
     def reset(self) -> None:

@@ -92,7 +92,11 @@ class Quantiles(keras.Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        self._counts.assign(self._counts + self.counts_of(values, sample_weight))
+        self.add(self.counts_of(values, sample_weight))
+
+    def add(self, counts: Any) -> None:
+        """Take in counts of the same bins."""
+        self._counts.assign(self._counts + counts)
 
     def counts_of(self, values: Any, sample_weight: Any = None) -> Any:
         """The counts of one batch, which add."""

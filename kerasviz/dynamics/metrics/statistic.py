@@ -30,6 +30,7 @@ class Statistic(keras.Metric):
 
     def __init__(self, size: int, name: str | None = None) -> None:
         super().__init__(dtype="float64", name=name)
+        self.size = size
         self._replicas = replicas.count()
         self._rows = self._state((self._replicas, size), "rows")
         self._shared = self._state((size,), "shared")
@@ -85,22 +86,36 @@ class Statistic(keras.Metric):
         """What makes an equal metric; states are always float64."""
         return {"name": self.name}
 
+    def own(self) -> Any:
+        """The state that belongs to the replica which runs this code, or to none of them."""
+        number = self._replica()
+        if number is None:
+            return graph.identity(self._shared)
+        return graph.identity(self._rows)[number]
+
+    def put(self, state: Any) -> None:
+        """Write the state that `own` reads."""
+        number = self._replica()
+        if number is None:
+            self._shared.assign(state)
+        elif self._replicas == 1:
+            self._rows.assign(state[None])
+        else:
+            is_own = ops.arange(self._replicas)[:, None] == number
+            self._rows.assign(ops.where(is_own, state, graph.identity(self._rows)))
+
     def _take_in(self, state: Any) -> None:
-        is_outside = replicas.count() == 1 < self._replicas
-        if replicas.count() != self._replicas and not is_outside:
+        self.put(self.merged(self.own(), state))
+
+    def _replica(self) -> Any:
+        count = replicas.count()
+        if count not in (1, self._replicas):
             raise MethodError(
                 f"Expected '{self.name}' to be made in the scope of the strategy that it runs "
-                f"under. Received: one made for {self._replicas} replicas, on "
-                f"{replicas.count()}. Make it inside of `strategy.scope()`."
+                f"under. Received: one made for {self._replicas} replicas, on {count}. "
+                "Make it inside of `strategy.scope()`."
             )
-        number = None if is_outside else replicas.own_number()
-        if number is None:
-            shared = graph.identity(self._shared)
-            self._shared.assign(self.merged(shared, state))
-            return
-        rows = graph.identity(self._rows)
-        is_own = ops.arange(self._replicas)[:, None] == number
-        self._rows.assign(ops.where(is_own, self.merged(rows[number], state), rows))
+        return replicas.own_number() if count == self._replicas else None
 
     def _check_alike(self, other: Any) -> None:
         mine = self.get_config() | {"name": ""}
