@@ -2,6 +2,7 @@
 
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
+from kerasviz.plots.distributions import distribution_ridges
 from kerasviz.plots.feature_maps import (
     activation_atlas,
     activation_grid,
@@ -24,6 +25,7 @@ __all__ = [
     "channel_attribution",
     "color_bar",
     "dataset_examples",
+    "distribution_ridges",
     "gate_statistics",
     "grid",
     "neuron_groups",
