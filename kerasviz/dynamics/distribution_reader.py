@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasviz.dynamics.distribution_result import Distributions, gathered
 from kerasviz.dynamics.metrics.statistic import real
-from kerasviz.dynamics.statistics import QUANTILES, Reading, Settings, Statistics
+from kerasviz.dynamics.statistics import QUANTILES, Settings, Statistics, reading_of
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
@@ -79,7 +79,7 @@ class DistributionReader(Evaluation):
         quantiles: Sequence[float] = QUANTILES,
         num_bins: int = 128,
     ) -> None:
-        self._kept = _Kept(Settings(tuple(np.atleast_1d(quantiles)), num_bins))
+        self._kept = _Kept(Settings(quantiles, num_bins))
         super().__init__(model)
         self._wanted = _wanted(model, layers)
 
@@ -140,7 +140,7 @@ class _Kept:
     """Keeps the metrics out of Keras's attribute tracking."""
 
     def __init__(self, settings: Settings) -> None:
-        self.reading = Reading(settings)
+        self.reading = reading_of(settings)
         self.by_address: dict[str, Statistics] = {}
 
 
@@ -167,7 +167,7 @@ class WeightReader:
     ) -> None:
         probe_inputs.check_model(model)
         self._model = model
-        self._reading = Reading(Settings(tuple(np.atleast_1d(quantiles)), num_bins))
+        self._reading = reading_of(Settings(quantiles, num_bins))
 
     def read(self) -> Distributions:
         """The distributions now: a row for each weight, under its first address.

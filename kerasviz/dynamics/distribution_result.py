@@ -91,7 +91,8 @@ class Distributions:
         Raises:
             OutputError: The file can't be written.
         """
-        return write_atomically(path, lambda file: np.savez_compressed(file, **self.arrays()))
+        arrays: dict[str, Any] = self.arrays()
+        return write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Distributions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,12 +36,12 @@ class Settings:
         InputError: Settings out of range.
     """
 
-    quantiles: tuple[float, ...] = QUANTILES
+    quantiles: Sequence[float] = QUANTILES
     num_bins: int = 128
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quantiles", probabilities(self.quantiles))
-        Histogram(self.num_bins)
+        object.__setattr__(self, "num_bins", Histogram(self.num_bins).num_bins)
 
     @property
     def columns(self) -> list[str]:
@@ -128,11 +129,17 @@ class Reading:
         return {"row": ops.concatenate([first, quantiles, last]), **bins}
 
     def _best_quantiles(self, histogram: Any, counts: Any, edges: Any) -> Any:
-        """Each by the histogram or by the sketch, whichever has the narrower bin there."""
+        """Each by the histogram or by the sketch, whichever has the smaller bound there."""
         linear = self._histogram.quantile_of(histogram, self.settings.quantiles)
         relative = self._quantiles.quantile_of(counts, self.settings.quantiles)
-        is_sharper = 2 * self._quantiles.bound * ops.absolute(relative) < edges[1] - edges[0]
+        is_sharper = self._quantiles.bound * ops.absolute(relative) < edges[1] - edges[0]
         return ops.where(is_sharper, relative, linear)
+
+
+@functools.lru_cache(maxsize=8)
+def reading_of(settings: Settings) -> Reading:
+    """The reading with these settings, which all readers share: it depends on no model."""
+    return Reading(settings)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

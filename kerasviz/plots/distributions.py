@@ -197,8 +197,9 @@ def _steps(heights: np.ndarray) -> np.ndarray:
 
 def _ticks(axes: Axes, low: float, high: float) -> None:
     axes.set_xticks([low, high], [number(low), number(high)], fontsize=6.5, color=LINE)
-    for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        label.set_horizontalalignment(side)
+    first, last = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
     axes.tick_params(axis="x", length=2, pad=1, color=LINE)
     if low < 0.0 < high:
         axes.axvline(0.0, color="black", linewidth=0.7, linestyle=(0, (1, 2)))
