@@ -17,7 +17,7 @@ from kerasviz.dynamics.statistics import QUANTILES, Settings, Statistics, readin
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
-from kerasviz.probe.backend import graph
+from kerasviz.probe.backend import graph, replicas
 from kerasviz.probe.backend.bounds import bounds_of
 from kerasviz.probe.evaluation import Evaluation
 from kerasviz.probe.held_weights import held_weights
@@ -132,7 +132,8 @@ class DistributionReader(Evaluation):
             return {}, _sites(record, calls)
         by_address = {call.address: call.output for call in calls}
         for address, statistics in self._kept.by_address.items():
-            statistics.update(by_address[address])
+            values = by_address[address]
+            statistics.update(replicas.all_or_none(values, *feeds) if feeds else values)
         return {}, None
 
 

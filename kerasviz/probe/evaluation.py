@@ -8,8 +8,11 @@ from typing import Any
 import keras
 
 from kerasviz.errors import InputError
+from kerasviz.probe.backend import replicas
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.wrapper import Wrapper
+
+ops: Any = keras.ops
 
 KEY = "statistics"
 
@@ -19,7 +22,8 @@ class Evaluation(Wrapper):
 
     Nothing is kept of a batch but what the metrics keep. Built under a strategy's scope it runs on
     all replicas. A subclass implements `prepare`, and `compute`, which updates the metrics in the
-    graph and returns no tensors.
+    graph and returns no tensors. On several replicas its feeds are the number of samples, which
+    may be 0: then the inputs hold one sample of zeros that must not count.
     """
 
     def __init__(self, model: keras.Model, name: str | None = None) -> None:
@@ -48,7 +52,7 @@ class Evaluation(Wrapper):
         self._follow()
         if not self.prepare(None) and self._has_replicas:
             raise InputError(
-                f"`model` must say what it takes to run on several replicas. Received: "
+                "`model` must say what it takes to run on several replicas. Received: "
                 f"'{self.model.name}', which does not. Call it once on a batch before."
             )
         settings = {"batch_size": batch_size, "verbose": verbose}
@@ -81,6 +85,13 @@ class Evaluation(Wrapper):
         self.test_function = self._test_batch
         return self.test_function
 
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Keras's hook: nothing is left to build.
+
+        Keras would take a batch out of the data for it, and fail where the replicas' parts of it
+        have different sizes.
+        """
+
     def _test_batch(self, iterator: Iterator[Any]) -> dict[str, Any]:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(next(iterator))
         self._batches.count += 1
@@ -92,5 +103,7 @@ class Evaluation(Wrapper):
     def test_step(self, data: Any) -> dict[str, Any]:
         """One batch of `evaluate` on one of several replicas."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        self.computed_in_graph(KEY, x, ())
-        return {}
+        count = ops.shape(keras.tree.flatten(x)[0])[0]
+        x = keras.tree.map_structure(replicas.never_empty, x)
+        self.computed_in_graph(KEY, x, (count,))
+        return {"samples": ops.cast(count, "float32")}
