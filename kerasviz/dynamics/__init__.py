@@ -11,33 +11,43 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasviz.dynamics.absorption import ChannelGradients, channel_gradients
+    from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
+    from kerasviz.dynamics.distribution_result import Distributions
     from kerasviz.dynamics.folder import Run
     from kerasviz.dynamics.metrics.histogram import Histogram
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
-    from kerasviz.dynamics.tables import distributions
+    from kerasviz.dynamics.tables import distributions, weight_distributions
     from kerasviz.dynamics.writing import RunWriter
 
 _HOMES = {
     "ChannelGradients": "absorption",
+    "DistributionReader": "distribution_reader",
+    "Distributions": "distribution_result",
     "Histogram": "metrics.histogram",
     "Moments": "metrics.moments",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
     "RunWriter": "writing",
+    "WeightReader": "distribution_reader",
     "channel_gradients": "absorption",
     "distributions": "tables",
+    "weight_distributions": "tables",
 }
 
 __all__ = [
     "ChannelGradients",
+    "DistributionReader",
+    "Distributions",
     "Histogram",
     "Moments",
     "Quantiles",
     "Run",
     "RunWriter",
+    "WeightReader",
     "channel_gradients",
     "distributions",
+    "weight_distributions",
 ]
 
 
