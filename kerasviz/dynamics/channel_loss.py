@@ -89,7 +89,7 @@ class ChannelLoss:
             feeds: What was fed.
         """
         if self._keras is not None:
-            return self._losses(record, feeds[0]), Learned((), None)
+            return _losses(self._keras, record, feeds[0]), Learned((), None)
         score = self._target(0 if labels else None).score(record, feeds)
         classes = None if score.head is None else score.head.classes
         return score.value, Learned(score.limits, classes)
@@ -108,14 +108,14 @@ class ChannelLoss:
                 "Pass `loss=`, such as a `keras.losses.Loss`, or the inputs alone."
             ) from error
 
-    def _losses(self, record: Run, labels: Any) -> Any:
-        """The loss of each sample, as in a batch of one."""
-        if not ops.is_tensor(record.outputs):
-            raise TargetError(
-                "A Keras `loss` needs a model with one output. Received: "
-                f"{list(record.output_names)}. Pass a target of one of them: `loss={{name: None}}`."
-            )
-        values = self._keras.call(labels, ops.cast(record.outputs, "float32"))
-        flat = ops.reshape(values, (ops.shape(record.outputs)[0], -1))
-        is_sum = self._keras.reduction == "sum"
-        return ops.sum(flat, axis=1) if is_sum else ops.mean(flat, axis=1)
+
+def _losses(loss: keras.losses.Loss, record: Run, labels: Any) -> Any:
+    """The loss of each sample, as in a batch of one."""
+    if not ops.is_tensor(record.outputs):
+        raise TargetError(
+            "A Keras `loss` needs a model with one output. Received: "
+            f"{list(record.output_names)}. Pass a target of one of them: `loss={{name: None}}`."
+        )
+    values = loss.call(labels, ops.cast(record.outputs, "float32"))
+    flat = ops.reshape(values, (ops.shape(record.outputs)[0], -1))
+    return ops.sum(flat, axis=1) if loss.reduction == "sum" else ops.mean(flat, axis=1)

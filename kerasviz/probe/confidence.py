@@ -10,7 +10,7 @@ import keras
 
 from kerasviz.probe.backend.heads import Head
 from kerasviz.probe.run import Run
-from kerasviz.probe.targets import Class, Score, class_values, of_class
+from kerasviz.probe.targets import Class, Score, class_values, of_class, pick
 
 ops: Any = keras.ops
 
@@ -33,7 +33,7 @@ class ConfidentClass(Class):
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
         plain = super().score(run, feeds)
-        head = plain.head
+        head = pick(run, self.output)
         logits = of_class(class_values(head), plain.index)
         shares = ops.stop_gradient(of_class(_probabilities(head), plain.index))
         axes = tuple(range(1, len(logits.shape)))
@@ -41,7 +41,7 @@ class ConfidentClass(Class):
         return dataclasses.replace(plain, value=value)
 
 
-def _probabilities(head: Head | None) -> Any:
+def _probabilities(head: Head) -> Any:
     """(batch, *positions, classes), as the model says them."""
     if head.squashing == "sigmoid":
         return ops.sigmoid(class_values(head))
