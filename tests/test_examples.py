@@ -14,6 +14,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SMALL = {
     "activation_atlas": ["--per-photo", "2", "--grid", "2", "--icon", "32", "--steps", "1"],
     "any_model": ["--size", "64"],
+    "channel_gradients": ["--size", "64", "--photos", "coffee", "--per-photo", "2"],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
     "feature_visualization": ["--size", "64", "--steps", "16"],
     "first_map": ["--size", "64"],

@@ -10,10 +10,14 @@ import keras
 import numpy as np
 
 from kerasviz.dynamics.channel_reading import ChannelGradientReader
+from kerasviz.probe import addresses
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+
+MOST_DRAWN = 6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,19 +79,31 @@ class ChannelGradients:
         return f"ChannelGradients({layers} convolutions, {self.count} samples, {self.definition!r})"
 
     def plot(self, layers: Sequence[str] | None = None, **kwargs: Any) -> Figure:
-        """Box plots of the first channels, absorption beside emission; see
-        `kv.plots.channel_gradients`.
+        """Box plots of the first channels, absorption beside emission.
 
         Args:
             layers: Which layers, as `table` names them; None: up to six, spread over the depth.
-            **kwargs: Passed on.
+            **kwargs: `num`, `strongest`, `title`, `note` of `kv.plots.channel_boxes`.
 
         Raises:
             AddressError: No such layer.
         """
-        from kerasviz.plots.channel_gradients import channel_gradients as drawn
+        from kerasviz.plots.channel_gradients import channel_boxes
 
-        return drawn(self, layers, **kwargs)
+        known = list(self.absorption)
+        spread = np.unique(np.linspace(0, len(known) - 1, min(MOST_DRAWN, len(known))).round())
+        chosen = [known[int(n)] for n in spread] if layers is None else list(layers)
+        for layer in chosen:
+            if layer not in self.absorption:
+                raise addresses.not_found(layer, known)
+        norms = "batch statistics of each sample" if self.batch_statistics else "moving statistics"
+        note = f"{self.definition}'s definition · {self.loss} · {norms} · {self.count} samples"
+        parts = ({layer: part[layer] for layer in chosen} for part in self._arrays)
+        return channel_boxes(*parts, **{"note": note, **kwargs})
+
+    @property
+    def _arrays(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        return self.absorption, self.emission
 
 
 def channel_gradients(
@@ -149,9 +165,6 @@ def channel_gradients(
         TargetError: A loss that the outputs cannot answer, or that needs labels.
         MethodError: No convolution, one inside a loop, one that the loss does not depend on, or
             gradients that are not finite.
-
-    Reference:
-        Absorption and emission: seed 004 of the project, "channel statistics".
 
     Example:
 

@@ -2,6 +2,7 @@
 
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
+from kerasviz.plots.channel_gradients import channel_boxes
 from kerasviz.plots.feature_maps import (
     activation_atlas,
     activation_grid,
@@ -22,6 +23,7 @@ __all__ = [
     "activation_grid",
     "blend",
     "channel_attribution",
+    "channel_boxes",
     "color_bar",
     "dataset_examples",
     "gate_statistics",
