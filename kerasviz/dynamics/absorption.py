@@ -82,7 +82,9 @@ class ChannelGradients:
         """Box plots of the first channels, absorption beside emission.
 
         Args:
-            layers: Which layers, as `table` names them; None: up to six, spread over the depth.
+            layers: Which layers, as `table` names them; None: up to six, spread over the depth,
+                of those whose absorption is not their emission (as it is, in the paper's form,
+                where each channel sees one input channel only).
             **kwargs: `num`, `strongest`, `title`, `note` of `kv.plots.channel_boxes`.
 
         Raises:
@@ -91,8 +93,7 @@ class ChannelGradients:
         from kerasviz.plots.channel_gradients import channel_boxes
 
         known = list(self.absorption)
-        spread = np.unique(np.linspace(0, len(known) - 1, min(MOST_DRAWN, len(known))).round())
-        chosen = [known[int(n)] for n in spread] if layers is None else list(layers)
+        chosen = self._telling() if layers is None else list(layers)
         for layer in chosen:
             if layer not in self.absorption:
                 raise addresses.not_found(layer, known)
@@ -101,9 +102,19 @@ class ChannelGradients:
         parts = ({layer: part[layer] for layer in chosen} for part in self._arrays)
         return channel_boxes(*parts, **{"note": note, **kwargs})
 
+    def _telling(self) -> list[str]:
+        every = list(self.absorption)
+        known = [x for x in every if not _are_close(self.absorption[x], self.emission[x])] or every
+        places = np.linspace(0, len(known) - 1, min(MOST_DRAWN, len(known))).round()
+        return [known[int(place)] for place in places]
+
     @property
     def _arrays(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         return self.absorption, self.emission
+
+
+def _are_close(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-5, atol=0.0))
 
 
 def channel_gradients(
