@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-import kerasviz as kv
 from kerasviz import plots, samples
 from kerasviz.dynamics import ChannelGradients
 
@@ -37,9 +36,9 @@ def main(
     summary["strongest / median"] = summary["max"] / summary["median"]
     print(summary.to_string(float_format="%.3g"))
     output.mkdir(parents=True, exist_ok=True)
-    (output / "channel_gradients.png").write_bytes(plots.to_png(found.plot(), dpi=110))
+    drawn = found.plot(["stem", "block_6/project", "block_9/project", "head"])
+    (output / "channel_gradients.png").write_bytes(plots.to_png(drawn, dpi=90))
     print(output / "channel_gradients.png")
-    print(f"{found.count} cuts, kerasviz {kv.__version__}")
 
 
 def cuts(images: list[np.ndarray], size: int, per_photo: int) -> np.ndarray:

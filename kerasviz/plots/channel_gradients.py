@@ -19,7 +19,6 @@ PANEL = 3.9
 GAP = 0.75
 ROW = 1.75
 COLORS = {"absorption": NEGATIVE, "emission": POSITIVE}
-HATCHES = {"absorption": "", "emission": "////"}
 
 
 def channel_boxes(
@@ -97,7 +96,7 @@ def _panel(axes: Any, values: np.ndarray, quantity: str, num: int, strongest: bo
         flierprops={"marker": ".", "markersize": 2.5, "markeredgecolor": color},
     )
     for box in boxes["boxes"]:
-        box.set(facecolor=(color, 0.35), edgecolor=color, hatch=HATCHES[quantity], linewidth=0.8)
+        box.set(facecolor=(color, 0.35), edgecolor=color, linewidth=0.8)
     axes.axhline(np.median(values), color=LINE, linewidth=0.8, linestyle="--", zorder=0)
     axes.set_xticks(np.arange(1, len(chosen) + 1), [str(channel) for channel in chosen])
     axes.set_ylim(bottom=0.0)
