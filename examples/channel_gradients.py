@@ -36,8 +36,8 @@ def main(
     summary["strongest / median"] = summary["max"] / summary["median"]
     print(summary.to_string(float_format="%.3g"))
     output.mkdir(parents=True, exist_ok=True)
-    drawn = found.plot(["stem", "block_6/project", "block_9/project", "head"])
-    (output / "channel_gradients.png").write_bytes(plots.to_png(drawn, dpi=90))
+    drawn = found.plot(["stem", "block_9/project", "head"])
+    (output / "channel_gradients.png").write_bytes(plots.to_png(drawn, dpi=80))
     print(output / "channel_gradients.png")
 
 

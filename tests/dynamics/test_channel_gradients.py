@@ -17,7 +17,7 @@ from kerasviz.dynamics import ChannelGradients, channel_gradients
 from kerasviz.dynamics.channel_reading import ChannelGradientReader
 from kerasviz.errors import AddressError, InputError, MethodError, TargetError
 from tests.models import KINDS
-from tests.reference.channel_gradients import Parts, confident, parts
+from tests.reference.channel_gradients import confident, parts
 
 L = layers
 BRANCHES: dict[int, dict[str, Callable[[], Any]]] = {
@@ -29,7 +29,7 @@ BRANCHES: dict[int, dict[str, Callable[[], Any]]] = {
         "grouped": lambda: L.Conv1D(4, 3, groups=2),
         "depthwise": lambda: L.DepthwiseConv1D(3, strides=2, depth_multiplier=2, padding="same"),
         "depthwise_dilated": lambda: L.DepthwiseConv1D(3, dilation_rate=2, padding="same"),
-        "transposed": lambda: L.Conv1DTranspose(3, 3, strides=2, padding="same"),
+        "transposed": lambda: L.Conv1DTranspose(3, 4, strides=2, padding="same"),
     },
     2: {
         "same": lambda: L.Conv2D(3, 3, padding="same"),
@@ -45,6 +45,7 @@ BRANCHES: dict[int, dict[str, Callable[[], Any]]] = {
         "depthwise": lambda: L.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2),
         "depthwise_dilated": lambda: L.DepthwiseConv2D(3, padding="same", dilation_rate=2),
         "transposed": lambda: L.Conv2DTranspose(3, 3, strides=2, padding="same"),
+        "transposed_dilated": lambda: L.Conv2DTranspose(3, 3, dilation_rate=2, padding="same"),
         "transposed_valid": lambda: L.Conv2DTranspose(5, (3, 1), strides=2, output_padding=1),
     },
     3: {
@@ -82,25 +83,35 @@ def data(rank: int, count: int = 3) -> np.ndarray:
     return np.random.default_rng(5).normal(size=(count, *SIZES[rank])).astype("float32")
 
 
-@pytest.fixture(scope="module")
-def models() -> dict[int, keras.Model]:
-    return {rank: branched(rank) for rank in BRANCHES}
+class Lazily(dict[Any, Any]):
+    """Makes what is asked for when it is asked for, once."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Any:
+        self[key] = self._make(key)
+        return self[key]
 
 
 @pytest.fixture(scope="module")
-def measured(models: dict[int, keras.Model]) -> dict[tuple[int, str], ChannelGradients]:
-    return {
-        (rank, definition): ChannelGradients.measure(
-            models[rank], data(rank), definition, batch_size=2, verbose=0
+def models() -> Lazily:
+    return Lazily(branched)
+
+
+@pytest.fixture(scope="module")
+def measured(models: Lazily) -> Lazily:
+    return Lazily(
+        lambda key: ChannelGradients.measure(
+            models[key[0]], data(key[0]), key[1], batch_size=2, verbose=0
         )
-        for rank in BRANCHES
-        for definition in DEFINITIONS
-    }
+    )
 
 
 @pytest.fixture(scope="module")
-def looped(models: dict[int, keras.Model]) -> dict[tuple[int, str], Parts]:
-    return {(rank, name): parts(models[rank], name, data(rank), confident) for rank, name in NAMES}
+def looped(models: Lazily) -> Lazily:
+    return Lazily(lambda key: parts(models[key[0]], key[1], data(key[0]), confident))
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
@@ -116,7 +127,8 @@ def test_as_a_loop_over_channels(
 
 
 def test_parts_add_up_to_the_gradient(looped: Any) -> None:
-    for one in looped.values():
+    for key in NAMES:
+        one = looped[key]
         np.testing.assert_allclose(one.parts.sum(axis=0), one.total, atol=1e-6)
 
 
