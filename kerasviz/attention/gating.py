@@ -162,7 +162,8 @@ def statistics(
     Example:
 
     ```python
-    found = kv.attention.statistics(model, images)
+    net = keras.Sequential([keras.Input((8, 8, 4)), kv.attention.SqueezeExcitation(2)])
+    found = kv.attention.statistics(net, np.random.default_rng(0).normal(size=(5, 8, 8, 4)))
     print(found.table[["mean", "between_inputs", "closed"]])
     ```
     """
