@@ -142,8 +142,9 @@ def channel_gradients(
 
     Norms are taken over positions (for the code's emission, and input channels), in float64.
     Every convolution counts, plain, depthwise, separable (both of its stages), grouped, transposed,
-    in any layer. Costs about as much again as the gradient itself; memory does not grow with the
-    samples but for at most 1000 that are kept for the quartiles.
+    in any layer. Memory does not grow with the samples, but for at most 1000 that are kept for the
+    quartiles. On a network full of depthwise convolutions of large maps (EfficientNet-Lite0) it
+    takes seven times as long as the gradient alone.
 
     Args:
         model: Any built Keras 3 model that convolves; not altered.
