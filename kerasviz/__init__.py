@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import attention, callbacks, errors, plots, report, samples, targets
+    from kerasviz import attention, callbacks, dynamics, errors, plots, report, samples, targets
     from kerasviz.attribution.attention_rollout import AttentionRollout
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
@@ -55,6 +55,7 @@ _MEMBERS = {
 _MODULES = {
     "attention": "kerasviz.attention",
     "callbacks": "kerasviz.callbacks",
+    "dynamics": "kerasviz.dynamics",
     "errors": "kerasviz.errors",
     "images": "kerasviz.features.images",
     "objectives": "kerasviz.features.objectives",
@@ -85,6 +86,7 @@ __all__ = [
     "attention",
     "callbacks",
     "dataset_examples",
+    "dynamics",
     "errors",
     "images",
     "layers",

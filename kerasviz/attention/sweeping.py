@@ -117,9 +117,9 @@ def sweep(
     """Compute in closed form what attention does to a network, over one or two settings.
 
     No weights are drawn, so that it costs no more at large sizes: of a CNN only the rim that feels
-    the border, as wide as it is deep, is computed position by position. Attention is said to explode a network
-    where the expected mean is at least 10 times that of the same network without attention, and
-    to starve it where it is at most a tenth.
+    the border, as wide as it is deep, is computed position by position. Attention is said to
+    explode a network where the expected mean is at least 10 times that of the same network without
+    attention, and to starve it where it is at most a tenth.
 
     Args:
         kind: "dense" or "cnn".

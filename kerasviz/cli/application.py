@@ -305,6 +305,74 @@ def attention(
         raise typer.Exit(SOME_FAILED)
 
 
+@app.command(name="channel-gradients")
+@one_line_errors
+def channel_gradients(
+    model: Model,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Image files: over which to measure.")
+    ],
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A convolution, or a block of some; may be repeated. Default: all of them.",
+        ),
+    ] = None,
+    definition: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="paper: emission and absorption of single pairs of channels, summed. code: norms "
+            "of the gradient before and after each output channel.",
+        ),
+    ] = "paper",
+    batch_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--batch-statistics",
+            help="Batch normalization by each image's own statistics, not the moving ones.",
+        ),
+    ] = False,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCALING",
+            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
+            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, picture and table.")
+    ] = Path("kerasviz-channel-gradients"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Measure how much gradient each channel of each convolution absorbs and emits.
+
+    Differentiated is the logit of the predicted class, times its probability. Prints a line a
+    layer and the path of the page.
+    """
+    from kerasviz.cli.channel_gradients import ChannelGradientOptions, run_channel_gradients
+    from kerasviz.cli.quiet import no_foreign_warnings
+
+    options = ChannelGradientOptions(
+        model=model,
+        images=images,
+        layers=layer or (),
+        definition=definition,
+        batch_statistics=batch_statistics,
+        preprocess=preprocess,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        complete = run_channel_gradients(options)
+    if not complete:
+        raise typer.Exit(SOME_FAILED)
+
+
 @app.command()
 @one_line_errors
 def layers(

@@ -5,6 +5,8 @@ from kerasviz.plots.attention_impact import simulations
 from kerasviz.plots.attention_sweep import sweep
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
+from kerasviz.plots.channel_gradients import channel_boxes
+from kerasviz.plots.distributions import distribution_ridges
 from kerasviz.plots.feature_maps import (
     activation_atlas,
     activation_grid,
@@ -28,8 +30,10 @@ __all__ = [
     "attention_maps",
     "blend",
     "channel_attribution",
+    "channel_boxes",
     "color_bar",
     "dataset_examples",
+    "distribution_ridges",
     "gate_statistics",
     "grid",
     "head_similarity",

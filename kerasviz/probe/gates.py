@@ -55,13 +55,13 @@ def find(record: Run) -> list[Gate]:
     taken: dict[str, int] = {}
     result = []
     for factor in found:
-        call = _innermost(record.calls, factor.product_place)
+        call = record.innermost(factor.product_place)
         if call is not None and isinstance(call.layer, keras.layers.TimeDistributed):
             continue  # one step of a loop, with the steps in front of the batch
         address = record.recorder.model.name if call is None else call.address
         taken[address] = taken.get(address, 0) + 1
         axis = _channel_axis(record, call, factor.product)
-        source = _innermost(record.calls, factor.place)
+        source = record.innermost(factor.place)
         result.append(
             Gate(
                 address=address if taken[address] == 1 else f"{address}:{taken[address]}",
@@ -131,12 +131,6 @@ class _Finder(Wrapper):
         record = run(self.model, inputs)
         found = [dataclasses.replace(gate, tensor=None) for gate in find(record)]
         return {}, (found, Paths(record))
-
-
-def _innermost(calls: Sequence[Call], place: int) -> Call | None:
-    """The call of the innermost layer that added an op to the graph."""
-    around = [call for call in calls if call.span[0] <= place < call.span[1]]
-    return max(around, key=lambda call: call.span[0], default=None)
 
 
 def _channel_axis(record: Run, call: Call | None, product: Any) -> int:
