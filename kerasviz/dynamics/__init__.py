@@ -14,21 +14,26 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
     from kerasviz.dynamics.distribution_result import Distributions
     from kerasviz.dynamics.folder import Run
+    from kerasviz.dynamics.gradient_reader import GradientReader, Gradients
     from kerasviz.dynamics.metrics.histogram import Histogram
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
+    from kerasviz.dynamics.updates import UpdateReader
     from kerasviz.dynamics.writing import RunWriter
 
 _HOMES = {
     "ChannelGradients": "absorption",
     "DistributionReader": "distribution_reader",
     "Distributions": "distribution_result",
+    "GradientReader": "gradient_reader",
+    "Gradients": "gradient_reader",
     "Histogram": "metrics.histogram",
     "Moments": "metrics.moments",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
     "RunWriter": "writing",
+    "UpdateReader": "updates",
     "WeightReader": "distribution_reader",
     "channel_gradients": "absorption",
     "distributions": "tables",
@@ -39,11 +44,14 @@ __all__ = [
     "ChannelGradients",
     "DistributionReader",
     "Distributions",
+    "GradientReader",
+    "Gradients",
     "Histogram",
     "Moments",
     "Quantiles",
     "Run",
     "RunWriter",
+    "UpdateReader",
     "WeightReader",
     "channel_gradients",
     "distributions",
