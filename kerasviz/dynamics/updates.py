@@ -79,7 +79,8 @@ class UpdateReader:
 
 
 def _values(variable: Any) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(variable), "float64").reshape(-1)
+    tensor = keras.ops.convert_to_tensor(variable)
+    return np.array(keras.ops.convert_to_numpy(tensor), "float64").reshape(-1)
 
 
 def _norm(values: np.ndarray) -> float:
