@@ -13,7 +13,7 @@ from kerasviz.callbacks import probing
 from kerasviz.callbacks.observing import Observer, Seen
 from kerasviz.callbacks.watcher import Watcher
 from kerasviz.dynamics.folder import Run
-from kerasviz.dynamics.stability import rank_correlation
+from kerasviz.dynamics.map_stability import rank_correlation
 from kerasviz.errors import InputError
 
 KIND = "explanations"

@@ -76,7 +76,9 @@ class GradientObserver(Observer):
     ) -> None:
         self._batch = probing.unpacked(probe)
         self._options: dict[str, Any] = {
-            "batch_size": batch_size, "training": training, "loss": loss
+            "batch_size": batch_size,
+            "training": training,
+            "loss": loss,
         }
         self._reader: GradientReader | None = None
 

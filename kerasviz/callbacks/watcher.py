@@ -62,7 +62,9 @@ class Watcher(keras.callbacks.Callback):
         self.every, self.strict = _every(every), strict
         self._observers = list(observers)
         self._options: dict[str, Any] = {
-            "overwrite": overwrite, "keep": keep, "tensorboard": tensorboard
+            "overwrite": overwrite,
+            "keep": keep,
+            "tensorboard": tensorboard,
         }
         self._writer: RunWriter | None = None
         self._active: list[Observer] = []

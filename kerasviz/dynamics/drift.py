@@ -28,9 +28,7 @@ def wasserstein(one: Histogram, other: Histogram) -> float:
     left, right, widths = gaps[:-1], gaps[1:], np.diff(edges)
     total = np.abs(left) + np.abs(right)
     crossing = left * right < 0
-    halves = np.where(
-        crossing, (left**2 + right**2) / np.where(total > 0, total, 1.0), total
-    )
+    halves = np.where(crossing, (left**2 + right**2) / np.where(total > 0, total, 1.0), total)
     return float(np.sum(widths * halves) / 2.0)
 
 
