@@ -11,14 +11,15 @@ from kerasviz.errors import InputError
 
 
 def unpacked(probe: Any) -> tuple[Any, Any, Any]:
-    """Inputs, labels and weights of a probe, by Keras's rule: a tuple is `(x, y, weights)`.
+    """Inputs, labels and weights of a probe: a tuple is `(x,)`, `(x, y)` or `(x, y, weights)`.
 
     Raises:
         InputError: A data set or generator, which can't be looked at again and again.
     """
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(probe)
+    parts = probe if isinstance(probe, tuple) else (probe,)
+    x, y, sample_weight = (*parts, None, None, None)[:3]
     leaves = [leaf for leaf in keras.tree.flatten((x, y, sample_weight)) if leaf is not None]
-    if not leaves or not all(_is_array(leaf) for leaf in leaves):
+    if x is None or len(parts) > 3 or not all(_is_array(leaf) for leaf in leaves):
         raise InputError(
             "`probe` must be arrays: inputs, or a tuple of inputs and labels. Received: "
             f"{type(probe).__name__}. Take a few hundred samples out of the data set."

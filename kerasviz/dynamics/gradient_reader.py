@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -199,7 +200,7 @@ def _parts(batch: Any, samples: int, batch_size: int) -> Iterator[tuple[Any, int
     """Microbatches of equal sizes, or of sizes that differ by one."""
     count = -(-samples // batch_size)
     ends = [samples * place // count for place in range(count + 1)]
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
+    for start, end in itertools.pairwise(ends):
         part = keras.tree.map_structure(_slicer(start, end), batch)
         yield part, end - start
 
