@@ -165,11 +165,13 @@ def _updates(scalars: pd.DataFrame) -> Iterator[Advice]:
 
 def _rising(scalars: pd.DataFrame) -> Iterator[Advice]:
     for name, words in (("loss", "loss"), ("val_loss", "validation loss")):
-        values = scalars[name].dropna() if name in scalars else ()
+        if name not in scalars:
+            continue
+        values = scalars[name].dropna()
         if len(values) <= RISING_EPOCHS or not float(values.min()) > 0:
             continue
         threshold = RISE * float(values.min())
-        since = _since(values, lambda x, limit=threshold: x > limit)
+        since = _since(values / threshold, lambda x: x > 1.0)
         lowest = int(values.idxmin())
         if since is None or (values.loc[since:].size < RISING_EPOCHS) or lowest >= since:
             continue

@@ -99,7 +99,7 @@ def mirrored() -> keras.Model:
 BUILDS = {
     "functional": lambda: compiled(functional()),
     "subclassed": lambda: compiled(Subclassed()),
-    "own-step": lambda: compiled(OwnStep(), metrics=[]),
+    "own-step": lambda: compiled(OwnStep(), metrics=None),
     "nested": lambda: compiled(nested()),
     "half": half,
     "executions": lambda: compiled(functional(), steps_per_execution=4),
