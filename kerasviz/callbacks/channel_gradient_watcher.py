@@ -79,6 +79,7 @@ class ChannelGradientWatcher(Watcher):
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     watcher = kv.callbacks.ChannelGradientWatcher("runs/channels", (images, labels))
     model.fit(images, labels, epochs=1, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/channels").table("channel-gradients"))

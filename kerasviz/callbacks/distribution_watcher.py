@@ -130,6 +130,7 @@ class DistributionWatcher(Watcher):
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     watcher = kv.callbacks.DistributionWatcher("runs/distributions", probe=images)
     model.fit(images, labels, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/distributions").table("activations")["std"])

@@ -93,6 +93,7 @@ class ExplanationWatcher(Watcher):
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     watcher = kv.callbacks.ExplanationWatcher("runs/maps", kv.GradCAM, images[:4])
     model.fit(images, labels, epochs=2, callbacks=[watcher], verbose=0)
     print(kv.dynamics.stability(kv.dynamics.Run("runs/maps"), "GradCAM"))

@@ -73,6 +73,7 @@ class FeatureWatcher(Watcher):
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     visualizer = kv.ActivationMaximization(model, target=1)
     watcher = kv.callbacks.FeatureWatcher("runs/features", visualizer, steps=8)
     model.fit(images, labels, epochs=1, callbacks=[watcher], verbose=0)

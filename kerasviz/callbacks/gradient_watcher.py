@@ -140,6 +140,7 @@ class GradientWatcher(Watcher):
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     watcher = kv.callbacks.GradientWatcher("runs/gradients", probe=(images, labels))
     model.fit(images, labels, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/gradients").table("updates"))

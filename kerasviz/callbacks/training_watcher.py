@@ -55,7 +55,8 @@ class TrainingWatcher(Watcher):
     Example:
 
     ```python
-    watcher = kv.callbacks.TrainingWatcher("runs/first", probe=(images, labels))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    watcher = kv.callbacks.TrainingWatcher("runs/first", (images, labels), layers=["block_3"])
     model.fit(images, labels, epochs=2, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/first").scalars[["loss", "gradient_norm"]])
     ```

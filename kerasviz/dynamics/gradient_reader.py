@@ -77,6 +77,7 @@ class GradientReader:
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     reader = kv.dynamics.GradientReader(model)
     found = reader.read(images, labels)
     print(found.distributions.table["norm"], found.noise_scale)

@@ -26,6 +26,7 @@ class UpdateReader:
     Example:
 
     ```python
+    model.compile("sgd", "sparse_categorical_crossentropy")
     updates = kv.dynamics.UpdateReader(model)
     updates.before()
     model.train_on_batch(images, labels)

@@ -162,8 +162,8 @@ def test_drift_from_the_start(tmp_path) -> None:
 
 def test_an_error_is_told_once_and_the_training_goes_on(tmp_path) -> None:
     probe = (X[:, :3], Y)
+    watcher = kv.callbacks.TrainingWatcher(tmp_path, probe)
     with pytest.warns(kv.errors.KerasvizWarning, match="stands down") as told:
-        watcher = kv.callbacks.TrainingWatcher(tmp_path, probe)
         history = fit(linear(), watcher, epochs=3)
     ours = [w for w in told if issubclass(w.category, kv.errors.KerasvizWarning)]
     assert len(history.history["loss"]) == 3
