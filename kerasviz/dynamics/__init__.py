@@ -11,42 +11,58 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasviz.dynamics.absorption import ChannelGradients, channel_gradients
+    from kerasviz.dynamics.advising import Advice, advice
     from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
     from kerasviz.dynamics.distribution_result import Distributions
     from kerasviz.dynamics.folder import Run
+    from kerasviz.dynamics.gradient_reader import GradientReader, Gradients
+    from kerasviz.dynamics.map_stability import stability
     from kerasviz.dynamics.metrics.histogram import Histogram
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
+    from kerasviz.dynamics.updates import UpdateReader
     from kerasviz.dynamics.writing import RunWriter
 
 _HOMES = {
+    "Advice": "advising",
     "ChannelGradients": "absorption",
     "DistributionReader": "distribution_reader",
     "Distributions": "distribution_result",
+    "GradientReader": "gradient_reader",
+    "Gradients": "gradient_reader",
     "Histogram": "metrics.histogram",
     "Moments": "metrics.moments",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
     "RunWriter": "writing",
+    "UpdateReader": "updates",
     "WeightReader": "distribution_reader",
+    "advice": "advising",
     "channel_gradients": "absorption",
     "distributions": "tables",
+    "stability": "map_stability",
     "weight_distributions": "tables",
 }
 
 __all__ = [
+    "Advice",
     "ChannelGradients",
     "DistributionReader",
     "Distributions",
+    "GradientReader",
+    "Gradients",
     "Histogram",
     "Moments",
     "Quantiles",
     "Run",
     "RunWriter",
+    "UpdateReader",
     "WeightReader",
+    "advice",
     "channel_gradients",
     "distributions",
+    "stability",
     "weight_distributions",
 ]
 

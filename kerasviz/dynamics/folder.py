@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from kerasviz.dynamics.reading import (
 from kerasviz.dynamics.records import EPOCH, JOURNAL, STEP, ArrayFile, Record, Timeline, lines_of
 from kerasviz.dynamics.stacking import Stack
 from kerasviz.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DAMAGE = ("epoch", "step", "file", "reason")
 
@@ -191,6 +194,21 @@ class Run:
         """
         arrays = self.arrays(HISTOGRAMS, epoch, step=step)
         return paired(arrays)
+
+    def plot(self, group: str | None = None) -> Figure:
+        """A figure of what watchers wrote.
+
+        Args:
+            group: None: losses, gradients, updates, activations and drift over the epochs (the
+                steps, where no epoch was written). "weights", "activations" or "gradients":
+                ridgelines of its histograms, from the first epoch to the last.
+
+        Raises:
+            InputError: The run has nothing to draw.
+        """
+        from kerasviz.dynamics.run_figures import curves_of, ridges_of
+
+        return curves_of(self) if group is None else ridges_of(self, group)
 
     def to_tensorboard(self, folder: str | os.PathLike[str]) -> Path:
         """Write the same scalars, histograms and pictures as event files for TensorBoard.

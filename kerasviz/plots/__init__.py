@@ -23,6 +23,7 @@ from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.training_run import training_run
 
 __all__ = [
     "activation_atlas",
@@ -49,6 +50,7 @@ __all__ = [
     "spatial_attribution",
     "sweep",
     "to_png",
+    "training_run",
     "weight_comparison",
     "weight_histograms",
 ]
