@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasviz.dynamics.absorption import ChannelGradients, channel_gradients
+    from kerasviz.dynamics.comparison import compare_initializers
+    from kerasviz.dynamics.comparison_result import Comparison, Measured
     from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
     from kerasviz.dynamics.distribution_result import Distributions
     from kerasviz.dynamics.folder import Run
@@ -18,35 +20,44 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
+    from kerasviz.dynamics.usual_initializers import standard_initializers
     from kerasviz.dynamics.writing import RunWriter
 
 _HOMES = {
     "ChannelGradients": "absorption",
+    "Comparison": "comparison_result",
     "DistributionReader": "distribution_reader",
     "Distributions": "distribution_result",
     "Histogram": "metrics.histogram",
+    "Measured": "comparison_result",
     "Moments": "metrics.moments",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
     "RunWriter": "writing",
     "WeightReader": "distribution_reader",
     "channel_gradients": "absorption",
+    "compare_initializers": "comparison",
     "distributions": "tables",
+    "standard_initializers": "usual_initializers",
     "weight_distributions": "tables",
 }
 
 __all__ = [
     "ChannelGradients",
+    "Comparison",
     "DistributionReader",
     "Distributions",
     "Histogram",
+    "Measured",
     "Moments",
     "Quantiles",
     "Run",
     "RunWriter",
     "WeightReader",
     "channel_gradients",
+    "compare_initializers",
     "distributions",
+    "standard_initializers",
     "weight_distributions",
 ]
 
