@@ -110,8 +110,7 @@ def _row(
     sheet.text(MARGIN + 0.08, y + 0.03, shortened(layer, 20), fontsize=7.5)
     if not there:
         return
-    low, high = central_range([(edges[i], counts[i]) for i in there])
-    scale = f"{number(low)} … {number(high)}"
+    low, high, scale = _scale(table.iloc[there], [(edges[i], counts[i]) for i in there])
     sheet.text(MARGIN + 0.08, y + 0.135, scale, fontsize=5.5, color=LINE)
     for place, (i, (_, trained)) in enumerate(zip(found, columns, strict=True)):
         x = MARGIN + NAMES + place * cell
@@ -119,8 +118,23 @@ def _row(
             sheet.text(x, y + 0.05, "no finite value", fontsize=SMALL, color=LINE)
             continue
         axes = sheet.axes(x, y, RIDGE, ROW - 0.05)
-        _ridge(axes, edges[i], counts[i], (low, high), AFTER if trained else BEFORE)
+        color = AFTER if trained else BEFORE
+        if table["std"].iloc[i] == 0:
+            _spike(axes, table["mean"].iloc[i], (low, high), color)
+        else:
+            _ridge(axes, edges[i], counts[i], (low, high), color)
         _numbers(sheet, x + RIDGE, y + 0.06, table.iloc[i])
+
+
+def _scale(rows: pd.DataFrame, histograms: list[Any]) -> tuple[float, float, str]:
+    """Ends of the common scale, and what to write of it."""
+    means = rows["mean"]
+    if (rows["std"] == 0).all() and means.min() == means.max():
+        middle = float(means.iloc[0])
+        reach = abs(middle) or 1.0
+        return middle - reach, middle + reach, f"all {number(middle)}"
+    low, high = central_range(histograms)
+    return low, high, f"{number(low)} … {number(high)}"
 
 
 def _ridge(
@@ -130,6 +144,16 @@ def _ridge(
     heights = np.sqrt(shares_on(edges, counts, cells))
     heights = np.append(heights, heights[-1]) / heights.max()
     axes.fill_between(cells, heights, step="post", color=color, linewidth=0)
+    _frame(axes, ends)
+
+
+def _spike(axes: Axes, value: float, ends: tuple[float, float], color: str) -> None:
+    """All values are the same."""
+    axes.plot([value, value], [0.0, 1.0], color=color, linewidth=2.2, solid_capstyle="butt")
+    _frame(axes, ends)
+
+
+def _frame(axes: Axes, ends: tuple[float, float]) -> None:
     axes.set_xlim(*ends)
     axes.set_ylim(0.0, 1.05)
     axes.set_xticks([])
@@ -150,5 +174,5 @@ def _numbers(sheet: Sheet, x: float, y: float, row: Any) -> None:
 
 def _short(value: float) -> str:
     """Two digits, in as few characters as they take."""
-    text = f"{value + 0.0:.2g}"
+    text = f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.2g}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
