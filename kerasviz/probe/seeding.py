@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasviz.errors import InputError
 
-WEIGHTS, LAYERS = 0, 1
+WEIGHTS, LAYERS, COPIES = 0, 1, 2
 LIMIT = 2**31 - 1
 
 
@@ -37,6 +37,7 @@ class SeededInitializer(keras.initializers.Initializer):  # type: ignore[misc]
         self.initializer = checked(initializer)
         self.seed = seed
         self.calls = 0
+        self.copies = 0
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         seed = derived(self.seed, WEIGHTS, self.calls)
@@ -47,12 +48,19 @@ class SeededInitializer(keras.initializers.Initializer):  # type: ignore[misc]
             one = type(one).from_config({**config, "seed": seed})
         return one(shape, dtype=dtype, **kwargs)
 
-    def clone(self) -> SeededInitializer:
-        """Itself: layers that clone their initializer, to draw anew, get new draws anyway."""
-        return self
-
     def get_config(self) -> dict[str, Any]:
-        return {"initializer": keras.initializers.serialize(self.initializer), "seed": self.seed}
+        """Settings of a copy, which draws by itself.
+
+        Layers that hold several kernels, such as attention, copy their initializer for each by its
+        config; with an equal seed they would all start alike.
+        """
+        one = self.initializer
+        is_object = isinstance(one, keras.initializers.Initializer)
+        self.copies += 1
+        return {
+            "initializer": keras.initializers.serialize(one) if is_object else one,
+            "seed": derived(self.seed, COPIES, self.copies),
+        }
 
 
 def checked(initializer: Any) -> Any:

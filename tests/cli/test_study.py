@@ -52,7 +52,10 @@ def test_the_network_is_that_of_the_study():
     model = studies.initializer_network(keras.initializers.Constant(0.5))
     kernels = {w.path: w.shape for w in model.trainable_variables if "kernel" in w.path}
     assert list(kernels.values()) == [(3, 3, 3, 16), *[(3, 3, 16, 16)] * 2, (1024, 512), (512, 10)]
-    assert all((np.array(w) == (0.5 if "kernel" in w.path else 0)).all() for w in model.weights)
+    assert all(
+        (keras.ops.convert_to_numpy(w) == (0.5 if "kernel" in w.path else 0)).all()
+        for w in model.weights
+    )
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
     assert model.output.shape == (None, 10)
 
