@@ -45,8 +45,8 @@ def compare_initializers(
     For each initializer and seed a model is built, its weights and features are measured, it is
     trained, and measured again. The seed decides the initial values, the order of the samples in
     each epoch, and dropout, noise and augmentation; for one seed these are the same draws for all
-    initializers, so that they can be compared in pairs. No global generator is read or set. What
-    `build` draws without the initializer that it is given is its own.
+    initializers, so that they can be compared in pairs. No global generator is set, and no
+    result depends on one, but for weights that `build` draws without the initializer it is given.
 
     Args:
         build: Called with an initializer, returns a new Keras model, compiled or not.

@@ -19,10 +19,10 @@ MEAN = "weight mean near 0"
 GROWTH = "weight variance grows"
 DEPTH = "feature variance grows with depth"
 ALL_LAYERS = "all layers"
-VERDICTS = ("yes", "mixed", "no", "unclear", "undefined")
 HOLDS = {
     "yes": "holds for",
-    "mixed": "holds in part for",
+    "partly": "holds in some places, is open in others, for",
+    "mixed": "holds in some places, does not in others, for",
     "no": "does not hold for",
     "unclear": "is open for",
     "undefined": "is undefined (a variance is 0, or not finite) for",
@@ -164,10 +164,9 @@ def words(table: pd.DataFrame) -> list[str]:
         rows = table[table["finding"] == finding]
         verdicts = {name: _overall(part) for name, part in rows.groupby("initializer", sort=False)}
         parts = []
-        for verdict in VERDICTS:
+        for verdict in HOLDS:
             names = [str(name) for name, one in verdicts.items() if one == verdict]
-            if names:
-                parts.append(f"{HOLDS[verdict]} {', '.join(names)}")
+            parts += [f"{HOLDS[verdict]} {', '.join(names)}"] if names else []
         said.append(f"{finding[0].upper()}{finding[1:]}: {'; '.join(parts)}.")
     return said
 
@@ -179,4 +178,6 @@ def _overall(rows: pd.DataFrame) -> str:
     verdicts = set(single["holds"])
     if len(verdicts) == 1:
         return str(verdicts.pop())
-    return "mixed" if "yes" in verdicts else "unclear" if "unclear" in verdicts else "no"
+    if "yes" in verdicts:
+        return "mixed" if "no" in verdicts else "partly"
+    return "unclear" if "unclear" in verdicts else "no"

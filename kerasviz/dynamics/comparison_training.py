@@ -15,7 +15,7 @@ from kerasviz.probe.seeding import SeededInitializer, derived, seed_random_layer
 ORDER = 2
 
 
-class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class ShuffledBatches(keras.utils.PyDataset):
     """Arrays in batches, in an order that seed and epoch decide.
 
     Args:

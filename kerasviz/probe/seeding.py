@@ -18,7 +18,7 @@ def derived(seed: int, *path: int) -> int:
     return int(np.random.SeedSequence((seed, *path)).generate_state(1, np.uint64)[0] % LIMIT)
 
 
-class SeededInitializer(keras.initializers.Initializer):  # type: ignore[misc]
+class SeededInitializer(keras.initializers.Initializer):
     """An initializer whose draws one seed decides: each call draws anew, in the order of calls.
 
     Keras's own return the same values at each call when they are given a seed, so that layers of

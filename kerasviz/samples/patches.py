@@ -109,7 +109,7 @@ def _cut(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Patches, their classes and their corners."""
     wanted = seed[1]
-    tiles = [_tiles(*image.shape[:2], size)[wanted] for image in images]
+    tiles = [_tiles(image.shape[0], image.shape[1], size)[wanted] for image in images]
     draws = np.random.default_rng(seed).random((num, 3))
     patches = np.empty((num, size, size, images[0].shape[-1]), np.uint8)
     labels = np.arange(num, dtype=np.int64) % len(images)
@@ -128,12 +128,13 @@ def _tiles(height: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Top, bottom, left and right of the tiles for training, and of those for tests."""
     rows = np.linspace(0, height, height // (2 * size) + 1).astype(int)
     columns = np.linspace(0, width, width // (2 * size) + 1).astype(int)
-    train, test = [], []
+    found: tuple[list[Any], list[Any]] = ([], [])
     for i in range(len(rows) - 1):
         for j in range(len(columns) - 1):
             is_test = (i + 2 * j) % TILES_PER_TEST_TILE == 0
-            (test if is_test else train).append((rows[i], rows[i + 1], columns[j], columns[j + 1]))
-    return np.array(train), np.array(test)
+            ends = (rows[i], rows[i + 1], columns[j], columns[j + 1])
+            found[TEST if is_test else TRAIN].append(ends)
+    return np.array(found[TRAIN]), np.array(found[TEST])
 
 
 def _luminance(photo: Photo) -> NDArray[np.uint8]:
