@@ -9,7 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import attention, callbacks, dynamics, errors, plots, report, samples, targets
+    from kerasviz import (
+        attention,
+        callbacks,
+        dynamics,
+        errors,
+        plots,
+        report,
+        samples,
+        studies,
+        targets,
+    )
     from kerasviz.attribution.attention_rollout import AttentionRollout
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
@@ -62,6 +72,7 @@ _MODULES = {
     "plots": "kerasviz.plots",
     "report": "kerasviz.report",
     "samples": "kerasviz.samples",
+    "studies": "kerasviz.studies",
     "targets": "kerasviz.targets",
     "transforms": "kerasviz.features.transforms",
 }
@@ -95,6 +106,7 @@ __all__ = [
     "report",
     "samples",
     "semantic_dictionary",
+    "studies",
     "targets",
     "transforms",
 ]

@@ -20,6 +20,10 @@ SMALL = {
     "feature_visualization": ["--size", "64", "--steps", "16"],
     "first_map": ["--size", "64"],
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
+    "initializers": [
+        *["--names", "orthogonal", "--epochs", "1"],
+        *["--seeds", "1", "--num", "64"],
+    ],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
     "rgbd_grasping": [
         *["--size", "16", "--scenes", "8", "--tested", "8", "--epochs", "1"],

@@ -62,6 +62,7 @@ def test_public_names_are_pinned() -> None:
         "report",
         "samples",
         "semantic_dictionary",
+        "studies",
         "targets",
         "transforms",
     ]

@@ -21,6 +21,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+study = typer.Typer(
+    name="study", help="Run an experiment from end to end, offline.", no_args_is_help=True
+)
+app.add_typer(study)
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -477,6 +482,45 @@ def simulate(
     )
     with no_foreign_warnings(debug):
         run_simulate(options)
+
+
+@study.command(name="initializers")
+@one_line_errors
+def study_initializers(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="patches: of bundled photos. cifar10: downloaded by Keras."
+        ),
+    ] = "patches",
+    epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 50,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Trainings of each initializer.")
+    ] = 3,
+    num_train: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            min=1,
+            help="Training samples. Default: 4096 patches; all of cifar10.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and tables.")
+    ] = Path("kerasviz-initializers"),
+    debug: Debug = False,
+) -> None:
+    """Train a small network from seven initializers; compare weights and features.
+
+    Prints what was found and the path of the page.
+    """
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.study import InitializerOptions, run_initializers
+
+    options = InitializerOptions(data, epochs, seeds, num_train, output, debug)
+    with no_foreign_warnings(debug):
+        run_initializers(options)
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasviz.dynamics.absorption import ChannelGradients, channel_gradients
     from kerasviz.dynamics.advising import Advice, advice
+    from kerasviz.dynamics.comparison import compare_initializers
+    from kerasviz.dynamics.comparison_result import Comparison, Measured
     from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
     from kerasviz.dynamics.distribution_result import Distributions
     from kerasviz.dynamics.folder import Run
@@ -22,16 +24,19 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
     from kerasviz.dynamics.updates import UpdateReader
+    from kerasviz.dynamics.usual_initializers import standard_initializers
     from kerasviz.dynamics.writing import RunWriter
 
 _HOMES = {
     "Advice": "advising",
     "ChannelGradients": "absorption",
+    "Comparison": "comparison_result",
     "DistributionReader": "distribution_reader",
     "Distributions": "distribution_result",
     "GradientReader": "gradient_reader",
     "Gradients": "gradient_reader",
     "Histogram": "metrics.histogram",
+    "Measured": "comparison_result",
     "Moments": "metrics.moments",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
@@ -40,19 +45,23 @@ _HOMES = {
     "WeightReader": "distribution_reader",
     "advice": "advising",
     "channel_gradients": "absorption",
+    "compare_initializers": "comparison",
     "distributions": "tables",
     "stability": "map_stability",
+    "standard_initializers": "usual_initializers",
     "weight_distributions": "tables",
 }
 
 __all__ = [
     "Advice",
     "ChannelGradients",
+    "Comparison",
     "DistributionReader",
     "Distributions",
     "GradientReader",
     "Gradients",
     "Histogram",
+    "Measured",
     "Moments",
     "Quantiles",
     "Run",
@@ -61,8 +70,10 @@ __all__ = [
     "WeightReader",
     "advice",
     "channel_gradients",
+    "compare_initializers",
     "distributions",
     "stability",
+    "standard_initializers",
     "weight_distributions",
 ]
 

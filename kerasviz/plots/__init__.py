@@ -19,6 +19,7 @@ from kerasviz.plots.feature_maps import (
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
+from kerasviz.plots.initializers import initializer_histograms
 from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
@@ -39,6 +40,7 @@ __all__ = [
     "grid",
     "head_similarity",
     "heads_by_depth",
+    "initializer_histograms",
     "modalities",
     "neuron_groups",
     "overlay",

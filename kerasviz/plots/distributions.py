@@ -170,13 +170,13 @@ def _ridge(axes: Axes, histograms: Sequence[Any], shades: Sequence[Any]) -> None
         axes.set_xticks([])
         axes.text(0.5, 0.3, "no finite value", transform=axes.transAxes, ha="center", fontsize=7)
         return
-    low, high = _range(used)
+    low, high = central_range(used)
     fewest = min(float(counts.sum()) for _, counts in used)
     across = int(np.clip(2 * np.sqrt(fewest), FEWEST, ACROSS))
     cells = np.linspace(low, high, across + 1)
     for place, ((edges, counts), shade) in enumerate(zip(histograms, shades, strict=True)):
         if counts.sum() > 0:
-            heights = np.sqrt(_shares(edges, counts, cells))
+            heights = np.sqrt(shares_on(edges, counts, cells))
             heights = heights / heights.max()
             is_last = place == len(histograms) - 1
             if is_last:
@@ -210,7 +210,7 @@ def _ticks(axes: Axes, low: float, high: float) -> None:
             )
 
 
-def _range(histograms: Sequence[Any]) -> tuple[float, float]:
+def central_range(histograms: Sequence[Any]) -> tuple[float, float]:
     """What holds all but a thousandth of each histogram on either side, a little wider."""
     ends = []
     for edges, counts in histograms:
@@ -225,7 +225,7 @@ def _range(histograms: Sequence[Any]) -> tuple[float, float]:
     return low, high
 
 
-def _shares(edges: np.ndarray, counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def shares_on(edges: np.ndarray, counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Shares of a histogram on other cells; what lies outside is in the outermost two."""
     below = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
     found = np.interp(cells, edges, below)
