@@ -380,6 +380,24 @@ def channel_gradients(
 
 @app.command()
 @one_line_errors
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that watchers wrote.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page. Default: report.html in the folder."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the page of a training run: what to notice, curves, distributions; print its path."""
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.run_report import run_report
+
+    with no_foreign_warnings(debug):
+        run_report(run, output, debug)
+
+
+@app.command()
+@one_line_errors
 def layers(
     model: Model,
     imports: Imports = None,
