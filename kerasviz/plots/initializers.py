@@ -28,6 +28,7 @@ HEAD = 0.5
 CELLS = 60
 BEFORE, AFTER = "#8a8f98", "#1f4e79"
 SMALL = 6.5
+EDGE = 0.02
 STATISTICS = ("mean", "std", "skewness")
 
 
@@ -134,7 +135,8 @@ def _scale(rows: pd.DataFrame, histograms: list[Any]) -> tuple[float, float, str
         reach = abs(middle) or 1.0
         return middle - reach, middle + reach, f"all {number(middle)}"
     low, high = central_range(histograms)
-    return low, high, f"{number(low)} … {number(high)}"
+    edge = EDGE * (high - low)
+    return low - edge, high + edge, f"{number(low)} … {number(high)}"
 
 
 def _ridge(
@@ -173,6 +175,8 @@ def _numbers(sheet: Sheet, x: float, y: float, row: Any) -> None:
 
 
 def _short(value: float) -> str:
-    """Two digits, in as few characters as they take."""
+    """Two digits or more, in as few characters as they take."""
+    if 100 <= abs(value) < 9999.5:
+        return f"{value:.0f}"
     text = f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.2g}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

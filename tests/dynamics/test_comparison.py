@@ -220,12 +220,13 @@ def test_one_seed_leaves_all_open_and_nan_is_undefined() -> None:
 def test_each_call_of_an_initializer_draws_anew_and_the_seed_decides() -> None:
     def drawn(seed: int) -> list[np.ndarray]:
         initializer = SeededInitializer(keras.initializers.HeNormal(seed=1), seed)
-        both = initializer((3, 4)), initializer.clone()((3, 4))
-        return [keras.ops.convert_to_numpy(one) for one in both]
+        every = initializer((3, 4)), initializer((3, 4)), initializer.clone()((3, 4))
+        return [keras.ops.convert_to_numpy(one) for one in every]
 
-    first, second = drawn(0)
+    first, second, of_clone = drawn(0)
     assert not np.allclose(first, second)
-    np.testing.assert_array_equal([first, second], drawn(0))
+    assert not np.allclose(first, of_clone)
+    np.testing.assert_array_equal([first, second, of_clone], drawn(0))
     assert not np.allclose(first, drawn(1)[0])
     assert np.ptp(SeededInitializer("ones", 0)((2, 2))) == 0
 
