@@ -80,6 +80,7 @@ class ChannelGradientWatcher(Watcher):
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     watcher = kv.callbacks.ChannelGradientWatcher("runs/channels", (images, labels))
     model.fit(images, labels, epochs=1, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/channels").table("channel-gradients"))

@@ -131,6 +131,7 @@ class DistributionWatcher(Watcher):
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     watcher = kv.callbacks.DistributionWatcher("runs/distributions", probe=images)
     model.fit(images, labels, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/distributions").table("activations")["std"])

@@ -94,6 +94,7 @@ class ExplanationWatcher(Watcher):
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     watcher = kv.callbacks.ExplanationWatcher("runs/maps", kv.GradCAM, images[:4])
     model.fit(images, labels, epochs=2, callbacks=[watcher], verbose=0)
     print(kv.dynamics.stability(kv.dynamics.Run("runs/maps"), "GradCAM"))

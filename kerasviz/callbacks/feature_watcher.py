@@ -74,6 +74,7 @@ class FeatureWatcher(Watcher):
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     visualizer = kv.ActivationMaximization(model, target=1)
     watcher = kv.callbacks.FeatureWatcher("runs/features", visualizer, steps=8)
     model.fit(images, labels, epochs=1, callbacks=[watcher], verbose=0)

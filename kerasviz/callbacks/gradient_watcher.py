@@ -141,6 +141,7 @@ class GradientWatcher(Watcher):
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     watcher = kv.callbacks.GradientWatcher("runs/gradients", probe=(images, labels))
     model.fit(images, labels, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/gradients").table("updates"))

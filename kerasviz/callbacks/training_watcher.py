@@ -56,6 +56,7 @@ class TrainingWatcher(Watcher):
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     watcher = kv.callbacks.TrainingWatcher("runs/first", (images, labels), layers=["block_3"])
     model.fit(images, labels, epochs=2, callbacks=[watcher], verbose=0)
     print(kv.dynamics.Run("runs/first").scalars[["loss", "gradient_norm"]])

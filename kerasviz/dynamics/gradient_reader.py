@@ -78,6 +78,7 @@ class GradientReader:
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     reader = kv.dynamics.GradientReader(model)
     found = reader.read(images, labels)
     print(found.distributions.table["norm"], found.noise_scale)

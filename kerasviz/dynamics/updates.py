@@ -27,6 +27,7 @@ class UpdateReader:
 
     ```python
     model.compile("sgd", "sparse_categorical_crossentropy")
+    labels = np.arange(len(images)) % model.output_shape[-1]
     updates = kv.dynamics.UpdateReader(model)
     updates.before()
     model.train_on_batch(images, labels)
