@@ -141,7 +141,7 @@ def _check_input(shape: Any, data_format: str) -> None:
 
 
 def _is_size(size: Any) -> bool:
-    return size is None or (isinstance(size, numbers.Integral) and size > 0)
+    return size is None or (isinstance(size, numbers.Integral) and int(size) > 0)
 
 
 def _listed(values: Any, name: str) -> tuple[Any, ...]:
