@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -172,7 +172,8 @@ def _rising(scalars: pd.DataFrame) -> Iterator[Advice]:
             continue
         threshold = RISE * float(values.min())
         since = _since(values / threshold, lambda x: x > 1.0)
-        lowest = int(values.idxmin())
+        place: Any = values.idxmin()
+        lowest = int(place)
         if since is None or (values.loc[since:].size < RISING_EPOCHS) or lowest >= since:
             continue
         text = f"The {words} is above its lowest value, of epoch {lowest}, since epoch {since}."

@@ -67,7 +67,8 @@ def _of_weights(
 def _finite(table: pd.DataFrame) -> pd.DataFrame:
     """The table with NaN for what was measured beside values that are not finite."""
     columns = ["mean", "std", "variance"]
-    return table.assign(**table[columns].where(table["not_finite"] == 0).to_dict("series"))
+    kept: Any = table[columns].where(table["not_finite"] == 0).to_dict("series")
+    return table.assign(**kept)
 
 
 def _distance(before: Any, after: Any) -> tuple[np.ndarray, np.ndarray]:

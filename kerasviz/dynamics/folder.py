@@ -137,7 +137,10 @@ class Run:
             InputError: No such group or epoch.
         """
         table = table_of(self.scalars, group)
-        return table if epoch is None else table.loc[self._number(EPOCH, epoch)]
+        if epoch is None:
+            return table
+        found: Any = table.loc[self._number(EPOCH, epoch)]
+        return found
 
     def arrays(
         self, kind: str, epoch: int | None = None, *, step: int | None = None

@@ -35,17 +35,20 @@ def table_of(scalars: pd.DataFrame, group: str) -> pd.DataFrame:
     Raises:
         InputError: There is no such group.
     """
-    names = [name for name in scalars if name.count("/") >= 2 and name.startswith(f"{group}/")]
+    known = [name for name in map(str, scalars.columns) if name.count("/") >= 2]
+    names = [name for name in known if name.startswith(f"{group}/")]
     if not names:
-        known = sorted({name.partition("/")[0] for name in scalars if name.count("/") >= 2})
+        groups = sorted({name.partition("/")[0] for name in known})
         raise InputError(
-            f"`group` must be one of {known}. Received: {group!r}. See `run.scalars.columns`."
+            f"`group` must be one of {groups}. Received: {group!r}. See `run.scalars.columns`."
         )
     split = [name[len(group) + 1 :].rpartition("/") for name in names]
     keys = [(address, statistic) for address, _, statistic in split]
-    found = scalars[names].set_axis(pd.MultiIndex.from_tuples(keys, names=["layer", None]), axis=1)
+    index = pd.MultiIndex.from_tuples(keys, names=["layer", None])
+    found: Any = scalars[names].set_axis(index, axis=1)
     statistics = list(dict.fromkeys(statistic for _, statistic in keys))
-    return found.stack("layer", future_stack=True)[statistics]
+    stacked: pd.DataFrame = found.stack("layer", future_stack=True)[statistics]
+    return stacked
 
 
 def snapshots_of(records: Iterable[Record]) -> pd.DataFrame:

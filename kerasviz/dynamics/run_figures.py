@@ -34,7 +34,7 @@ def curves_of(run: Run) -> Figure:
     scalars, horizontal = (run.scalars, "epoch") if run.epochs else (run.step_scalars, "step")
     losses = {
         name: _curve(scalars[name])
-        for name in scalars
+        for name in map(str, scalars.columns)
         if "/" not in name and name.endswith("loss") and scalars[name].notna().any()
     }
     layers = {heading: _curves(scalars, *key) for key, heading in HEADINGS.items()}
@@ -81,7 +81,7 @@ def _distributions(run: Run, group: str, epoch: int) -> Distributions:
 def _curves(scalars: pd.DataFrame, group: str, statistic: str) -> dict[str, tuple[Any, Any]]:
     start, end = f"{group}/", f"/{statistic}"
     found = {}
-    for name in scalars:
+    for name in map(str, scalars.columns):
         if name.startswith(start) and name.endswith(end):
             address = name[len(start) : -len(end)]
             is_kernel = address.rpartition("/")[2] not in NO_KERNELS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasviz.plots.reading import number
 from kerasviz.report.section import Section
@@ -69,7 +69,8 @@ def channel_gradients_in_words(found: ChannelGradients) -> list[str]:
     said = []
     for layer, row in wide.iterrows():
         rows = found.table[found.table["layer"] == layer]
-        channel = int(rows.loc[rows["emission"].idxmax(), "channel"])
+        strongest: Any = rows.set_index("channel")["emission"].idxmax()
+        channel = int(strongest)
         times = number(row["strongest_emission"])
         said.append(f"{layer}: channel {channel} emits {times} times the median of its layer.")
     silent = found.table[found.table["emission_max"] == 0].groupby("layer", sort=False).size()

@@ -81,5 +81,5 @@ def _has(run: Run, group: str) -> bool:
 def _table(run: Run, name: str) -> pd.DataFrame:
     import pandas as pd
 
-    known = any(column.startswith(f"{name}/") for column in run.scalars)
+    known = any(str(column).startswith(f"{name}/") for column in run.scalars.columns)
     return run.table(name, -1) if known else pd.DataFrame()
