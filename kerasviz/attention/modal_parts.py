@@ -102,6 +102,11 @@ def to_parts(channels: Any, leaves: Sequence[Leaf]) -> dict[str, Part]:
             f"Received: {channels!r}. Pass such as "
             "`{'colour': [0, 1, 2], 'depth': [3]}`, or `{'colour': 'name of an input', ...}`."
         )
+    if len({str(name) for name in channels}) < len(channels):
+        raise InputError(
+            "`channels` must have a name of its own for each modality. "
+            f"Received: {list(channels)}. Rename one."
+        )
     parts = {str(name): _to_part(str(name), value, leaves) for name, value in channels.items()}
     _check_apart(parts)
     return parts

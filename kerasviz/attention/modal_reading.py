@@ -194,44 +194,66 @@ class ModalReader(Wrapper):
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
-def last_layers(reader: ModalReader, samples: Samples, parts: Mapping[str, Part]) -> dict[str, str]:
+def last_layers(
+    reader: ModalReader,
+    samples: Samples,
+    parts: Mapping[str, Part],
+    replaced: Sequence[np.ndarray],
+) -> dict[str, str]:
     """For each modality the last layer that answers to it and to no other one, found by trying.
 
-    A layer answers to a modality if its output changes when that is taken from another sample.
-    Layers with positions go before those without; layers that the score does not depend on are
-    left out. A modality without such a layer is left out.
+    A layer answers to a modality if its output changes when that is taken from another sample, or,
+    of a single sample, from what replaces it. Layers with positions go before those without; layers
+    that the score does not depend on are left out. A modality without such a layer is left out.
     """
     first = samples.rows(slice(0, TRIED))
-    arrays, taps = first.arrays, Activations(reader.model)
-    before = taps(first.packed)
-    changed = {}
-    for name, part in parts.items():
-        array = arrays[part.leaf]
-        swapped = part.put(array, np.roll(array, 1, axis=0))
-        changed[name] = _changed(before, taps(first.with_leaf(part.leaf, swapped).packed))
+    ranks, changed = _changed(reader, first, parts, replaced)
     found = {}
     for name in parts:
         others = set().union(*(changed[other] for other in parts if other != name))
-        own = [address for address in before if address in changed[name] - others]
-        own = [a for a in own if before[a].dtype.kind == "f" and before[a].ndim > 1]
+        own = [a for a, rank in ranks.items() if rank > 1 and a in changed[name] - others]
         flags = reader.connected(first, own) if own else ()
         own = [address for address, is_on_way in zip(own, flags, strict=True) if is_on_way]
-        placed = [address for address in own if before[address].ndim > 2]
+        placed = [address for address in own if ranks[address] > 2]
         if own:
             found[name] = (placed or own)[-1]
     return found
 
 
-def _changed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> set[str]:
-    found = set()
-    for address, values in before.items():
-        if values.dtype.kind == "f":
-            scale = TOLERANCE * float(np.abs(values).max(initial=0.0))
-            if not (np.abs(after[address] - values) <= scale).all():
-                found.add(address)
-        elif (after[address] != values).any():
-            found.add(address)
-    return found
+def _changed(
+    reader: ModalReader,
+    samples: Samples,
+    parts: Mapping[str, Part],
+    replaced: Sequence[np.ndarray],
+) -> tuple[dict[str, int], dict[str, set[str]]]:
+    """Number of axes of each layer's output, of those that return floats, and for each modality
+    the layers that answer to it.
+
+    One sample at a time: all activations of many would fill the memory.
+    """
+    arrays, taps = samples.arrays, Activations(reader.model)
+    others = [
+        np.roll(x, 1, axis=0) if len(x) > 1 else y for x, y in zip(arrays, replaced, strict=True)
+    ]
+    ranks: dict[str, int] = {}
+    changed: dict[str, set[str]] = {name: set() for name in parts}
+    for row in range(samples.batch.size):
+        rows = slice(row, row + 1)
+        one = samples.rows(rows)
+        before = taps(one.packed)
+        ranks = {a: values.ndim for a, values in before.items() if "float" in values.dtype.name}
+        for name, part in parts.items():
+            swapped = part.put(arrays[part.leaf][rows], others[part.leaf][rows])
+            after = taps(one.with_leaf(part.leaf, swapped).packed)
+            changed[name] |= {a for a in ranks if _differs(before[a], after[a])}
+    return ranks, changed
+
+
+def _differs(before: np.ndarray, after: np.ndarray) -> bool:
+    """Half precision is compared in single."""
+    one, other = (values.astype("float32", copy=False) for values in (before, after))
+    scale = TOLERANCE * float(np.abs(one).max(initial=0.0))
+    return one.shape != other.shape or not bool((np.abs(other - one) <= scale).all())
 
 
 def _tensors(arrays: Sequence[np.ndarray]) -> list[Any]:

@@ -102,6 +102,7 @@ class ModalityAttribution:
         """Bars with every sample, and the maps on one scale; see `kv.plots.modalities`."""
         from kerasviz.plots.modalities import modalities
 
+        count = whole(max_samples, "max_samples")
         shares = {
             "share at the layers": self.layer_shares,
             "share at the inputs": self.input_shares,
@@ -112,12 +113,12 @@ class ModalityAttribution:
             self.modalities,
             shown,
             {f"loss of score, replaced by {texts[self.replace]}": self.losses},
-            inputs={name: values[:max_samples] for name, values in self.inputs.items()},
-            maps={name: values[:max_samples] for name, values in self.maps.items()},
+            inputs={name: values[:count] for name, values in self.inputs.items()},
+            maps={name: values[:count] for name, values in self.maps.items()},
             titles=[
-                f"{target}: {score:.3g}"
+                f"{score:.3g}: {target}"
                 for target, score in zip(self.targets, self.scores, strict=True)
-            ][:max_samples],
+            ][:count],
             **kwargs,
         )
 
@@ -153,8 +154,8 @@ def modality_attribution(
         inputs: Samples in the model's own structure, (n, …) each.
         layers: Modality → address, layer object or index of the last layer of its branch. None:
             the last layer that the score depends on and that changes with this modality alone,
-            found by swapping modalities among the first 8 samples; none where the modalities are
-            mixed from the first layer on.
+            found by swapping modalities among the first 8 samples (of a single one, by replacing
+            them); none where the modalities are mixed from the first layer on.
         target: What explainers take (None: the predicted class of each sample, which stays the same
             when a modality is replaced), scored before softmax or sigmoid.
         channels: Where the modalities are: modality → channels of the only input, the name of an
@@ -201,7 +202,7 @@ def modality_attribution(
     scored = reader.scores(samples)
     _check_finite(scored["score"])
     fixed = samples.with_classes(scored.get("index"))
-    found = _found(reader, fixed, parts) if chosen is None else chosen
+    found = _found(reader, fixed, parts, replaced) if chosen is None else chosen
     values = reader.attributions(fixed, found, parts, replaced)
     losses = [
         scored["score"] - _score_without(reader, fixed, part, arrays, replaced)
@@ -237,9 +238,14 @@ def _chosen(
     return {name: addresses.to_address(model, layers[name]) for name in parts}
 
 
-def _found(reader: ModalReader, samples: Samples, parts: Mapping[str, Part]) -> dict[str, str]:
+def _found(
+    reader: ModalReader,
+    samples: Samples,
+    parts: Mapping[str, Part],
+    replaced: Sequence[np.ndarray],
+) -> dict[str, str]:
     """The last layer of each branch; none if one of them is missing."""
-    found = last_layers(reader, samples, parts) if samples.batch.size > 1 else {}
+    found = last_layers(reader, samples, parts, replaced)
     return found if len(found) == len(parts) else {}
 
 

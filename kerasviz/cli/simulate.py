@@ -270,11 +270,11 @@ def _finite(value: float) -> float | None:
 
 def _lines(found: Simulation) -> list[str]:
     """What is printed: a line a network."""
-    from kerasviz.plots.reading import number
+    from kerasviz.plots.reading import with_spread
 
     return [
-        f"{_name(one) + ':':19}mean {number(one.mean)} ± {number(one.std)} over {len(one.seeds)} "
-        f"seeds, expected {number(one.expected)} ± {number(one.expected_std)}"
+        f"{_name(one) + ':':19}mean {with_spread(one.mean, one.std)} over {len(one.seeds)} "
+        f"seeds, expected {with_spread(one.expected, one.expected_std)}"
         for one in _networks(found)
     ]
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kerasviz.errors import InputError
 from kerasviz.plots.colors import LINE, colormap_for
-from kerasviz.plots.reading import number, shortened
+from kerasviz.plots.reading import number, shortened, with_spread
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
 MARGIN = 0.2
@@ -125,7 +125,6 @@ def _names(shown: Sequence[Any]) -> list[str]:
 
 
 def _words(one: Any, picture: np.ndarray, high: float, seed: int | None) -> list[str]:
-    spread = f" ± {number(one.std)}" if np.isfinite(one.std) else ""
     seeds = f"{len(one.seeds)} seeds" if len(one.seeds) > 1 else "1 seed"
     above = float(np.mean(picture > high))
     number_of_seed = one.seeds[0] if seed is None else seed
@@ -133,8 +132,8 @@ def _words(one: Any, picture: np.ndarray, high: float, seed: int | None) -> list
     if one.diagnosis:
         capped = ": beyond float32" if np.isinf(picture).any() else ": all zero"
     return [
-        f"mean {number(one.mean)}{spread} ({seeds})",
-        f"expected {number(one.expected)} ± {number(one.expected_std)}",
+        f"mean {with_spread(one.mean, one.std)} ({seeds})",
+        f"expected {with_spread(one.expected, one.expected_std)}",
         f"seed {number_of_seed}{capped}",
     ]
 

@@ -64,7 +64,7 @@ def _heat_map(sheet: Sheet, axes: Axes, found: Any, quantity: str, values: np.nd
     bar = sheet.figure.colorbar(mesh, cax=sheet.axes(LEFT + WIDTH + 0.15, TOP, BAR, HEIGHT))
     if isinstance(norm, LogNorm):
         low, high = bar.ax.get_ylim()
-        _plain_ticks(bar.ax.yaxis, float(np.log10(high / low)))
+        _plain_ticks(bar.ax.yaxis, low, high)
     bar.ax.tick_params(labelsize=8, length=2, which="both")
     bar.outline.set_linewidth(0.5)
 
@@ -134,12 +134,16 @@ def _curve(axes: Axes, found: Any, quantity: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _plain_ticks(axis: Any, decades: float) -> None:
-    """0.5 and 20 instead of powers of ten, where there are few of them."""
+def _plain_ticks(axis: Any, low: float, high: float) -> None:
+    """0.5 and 20 instead of powers of ten, where there are few; evenly where there are none."""
+    decades = float(np.log10(high / low))
     if decades < MOST_PLAIN:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        minor = NullFormatter() if decades > 1 else FuncFormatter(lambda value, _: f"{value:.1g}")
-        axis.set_minor_formatter(minor)
+        axis.set_minor_formatter(NullFormatter())
+    if decades < 1.0:
+        ticks = MaxNLocator(6).tick_values(low, high)
+        axis.set_ticks(ticks[(ticks >= low) & (ticks <= high)])
+        axis.set_ticks([], minor=True)
 
 
 def _whole_ticks(axes: Axes, found: Any) -> None:

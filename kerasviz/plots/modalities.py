@@ -13,7 +13,7 @@ from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.colors import LINE
 from kerasviz.plots.displaying import displayable
 from kerasviz.plots.feature_maps import flat, group_colors
-from kerasviz.plots.reading import number, shortened
+from kerasviz.plots.reading import number, shortened, with_spread
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
 MARGIN = 0.15
@@ -93,7 +93,7 @@ def _chart(axes: Axes, names: Sequence[str], values: np.ndarray, is_share: bool)
         for place in places:
             axes.plot(place + shift, known[:, place], ".", color="black", alpha=SHADE, markersize=3)
         labels = [
-            f"{name}\n{mean:.0%} ± {std:.0%}" if is_share else f"{name}\n{mean:.3g} ± {std:.2g}"
+            f"{name}\n{mean:.0%} ± {std:.0%}" if is_share else f"{name}\n{with_spread(mean, std)}"
             for name, mean, std in zip(names, means, spread, strict=True)
         ]
     else:
@@ -139,8 +139,9 @@ def _maps(
         bar = sheet.axes(x, y, PICTURE, 0.08)
         bar.imshow(color_bar(), aspect="auto")
         bar.set(xticks=[], yticks=[])
-        sheet.text(x, y + 0.1, "0", fontsize=7)
-        sheet.text(x + PICTURE, y + 0.1, number(peak), fontsize=7, ha="right")
+        sheet.text(x, y + 0.1, "0" if peak > 0 else "all maps are 0", fontsize=7)
+        if peak > 0:
+            sheet.text(x + PICTURE, y + 0.1, number(peak), fontsize=7, ha="right")
 
 
 def _shown(values: np.ndarray) -> np.ndarray:

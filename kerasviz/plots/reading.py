@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 PERCENTILE = 99.5
+MOST_DIGITS = 6
 
 
 def blank_reason(heatmap: np.ndarray) -> str:
@@ -35,6 +36,16 @@ def color_limit(heatmap: np.ndarray) -> float:
 def number(value: float) -> str:
     """A number for people: three significant digits."""
     return f"{value + 0.0:.3g}"
+
+
+def with_spread(value: float, spread: float) -> str:
+    """A number and its spread, of which two digits are shown; the number alone without a spread."""
+    if not (np.isfinite(value) and np.isfinite(spread)):
+        return number(value)
+    digits = 1 - int(np.floor(np.log10(spread))) if spread > 0 else -1
+    if not 0 <= digits <= MOST_DIGITS:
+        return f"{number(value)} ± {spread + 0.0:.2g}"
+    return f"{value + 0.0:.{digits}f} ± {spread:.{digits}f}"
 
 
 def size_text(shape: tuple[int | None, ...] | None) -> str:

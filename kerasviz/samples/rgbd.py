@@ -30,8 +30,8 @@ class RGBDScenes:
 
     Args:
         rgb: `(n, size, size, 3)` uint8.
-        depth: `(n, size, size)` float32 in millimetres from the camera along its view, below 800;
-            0 where the sensor measured nothing.
+        depth: `(n, size, size)` float32 in millimetres from the camera along its view, below 800
+            unless `noise` is 5 or more; 0 where the sensor measured nothing.
         grip: `(n, output_size, output_size)` int32: 1 where the middle of a gripper with two
             fingers may go, else 0.
         horizontal: `(n, output_size, output_size)` float32: cos 2θ, with θ the angle in which the
@@ -111,7 +111,8 @@ def rgbd_scenes(
         size: Height and width in pixels, at least 16.
         seed: The same seed gives the same scenes; scene i does not depend on `num`.
         output_size: Height and width of the grasp maps; None: `size`.
-        objects: Smallest and largest number of objects in a scene, within 1 to 8.
+        objects: Smallest and largest number of objects in a scene, within 1 to 8; from 7 on there
+            is not room for all, and some may touch.
         decoys: Share of the objects that are decoys, in [0, 1].
         camouflaged: Share that are camouflaged.
         glossy: Share that are glossy; the three sum to at most 1.

@@ -8,6 +8,7 @@ import pytest
 from keras import layers as kl
 
 import kerasviz as kv
+from kerasviz.attention import modal_reading
 from kerasviz.errors import AddressError, InputError, MethodError, TargetError
 from kerasviz.plots.figures import to_png
 
@@ -136,6 +137,41 @@ def test_the_last_layer_of_each_branch_is_found(form: str) -> None:
     found = kv.attention.modality_attribution(build("relu", True), inputs)
     assert found.layers == LAYERS
     assert found.modalities == ("colour", "depth")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "mixed_bfloat16", "float64"])
+def test_branches_are_found_in_any_precision(dtype: str) -> None:
+    with_dtype = keras.Input((4, 5, 4), name="rgbd")
+    settings = {"padding": "same", "dtype": dtype}
+    ends = [
+        kl.Conv2D(2, 1, name="colour_conv", **settings)(with_dtype[..., :3]),
+        kl.Conv2D(3, 3, name="depth_conv", **settings)(with_dtype[..., 3:]),
+    ]
+    flat = kl.Flatten(dtype=dtype)(kl.Concatenate(dtype=dtype)(ends))
+    model = seeded(keras.Model(with_dtype, kl.Dense(3, dtype=dtype)(flat)))
+    found = kv.attention.modality_attribution(model, BOTH, target=0)
+    assert found.layers == LAYERS
+
+
+def test_branches_of_a_single_sample() -> None:
+    found = kv.attention.modality_attribution(
+        one_input("relu", True), BOTH[:1], target=0, replace="zeros"
+    )
+    assert found.layers == LAYERS
+
+
+def test_branches_are_sought_one_sample_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All activations of many samples of a large network would fill the memory."""
+    sizes = []
+
+    class Counting(modal_reading.Activations):
+        def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+            sizes.append(len(inputs))
+            return super().__call__(inputs, **kwargs)
+
+    monkeypatch.setattr(modal_reading, "Activations", Counting)
+    kv.attention.modality_attribution(one_input(), BOTH, target=0)
+    assert set(sizes) == {1}
 
 
 def test_layers_that_the_score_does_not_need_are_passed_over() -> None:
@@ -300,6 +336,8 @@ def test_the_grasp_network_is_read_without_being_told_how() -> None:
     np.testing.assert_allclose(table["loss_std"], found.losses.std(axis=0), rtol=1e-5)
     assert repr(found) == "ModalityAttribution(['colour', 'depth'], 3 samples)"
     assert to_png(found.plot())
+    with pytest.raises(InputError, match="`max_samples` must be"):
+        found.plot(max_samples=0)
 
 
 def test_samples_without_attribution_do_not_count_in_shares() -> None:
@@ -318,6 +356,7 @@ def test_samples_without_attribution_do_not_count_in_shares() -> None:
     [
         ({"replace": "noise"}, InputError, r"`replace` must be one of .*Received: 'noise'"),
         ({"channels": {"all": [0, 1]}}, InputError, "two modalities or more"),
+        ({"channels": {0: [0], "0": [1]}}, InputError, "a name of its own"),
         ({"channels": {"a": [0], "b": [0, 1]}}, InputError, "each channel to one modality"),
         ({"channels": {"a": [0], "b": "rgbd"}}, InputError, "each channel to one modality"),
         ({"channels": {"a": [0], "b": [4]}}, InputError, r"from 0 to 3 .*Received: \[4\] for 'b'"),

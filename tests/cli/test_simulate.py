@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import kerasviz as kv
+from kerasviz.plots.reading import with_spread
 
 SMALL = ["--size", 6, "--depth", 3, "--seeds", 2]
 
@@ -31,8 +32,9 @@ def test_dense(run, tmp_path):
     found = kv.attention.simulate_dense(**numbers, size=6, depth=3, seeds=2, verbose=0)
     without, with_attention, page = result.stdout.splitlines()
     assert page == str(output / "report.html")
-    assert f"with attention:    mean {found.mean:.3g} ±" in with_attention
-    assert f"expected {found.baseline.expected:.3g} ±" in without
+    assert f"with attention:    mean {with_spread(found.mean, found.std)} over" in with_attention
+    expected = with_spread(found.baseline.expected, found.baseline.expected_std)
+    assert without.endswith(f"expected {expected}")
     assert "Simulating 2 × 3 layers with and without attention" in result.output
     summary = summary_of(output)
     assert summary["parameters"]["bias"] == [-0.05, 0.02]

@@ -13,6 +13,7 @@ from kerasviz.attention.simulation import Simulation, simulate_cnn, simulate_den
 from kerasviz.errors import InputError
 from kerasviz.plots import to_png
 from kerasviz.plots.attention_impact import rounded_up
+from kerasviz.plots.reading import with_spread
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,32 @@ def pictures(figure: Figure) -> list[Any]:
     return [image for axes in figure.axes for image in axes.get_images()]
 
 
+@pytest.mark.parametrize(
+    ("value", "spread", "text"),
+    [
+        (0.802871, 0.000205, "0.80287 ± 0.00020"),
+        (1.0314, 0.0112, "1.031 ± 0.011"),
+        (905.9, 45.5, "906 ± 46"),
+        (1.234e25, 3.3e24, "1.23e+25 ± 3.3e+24"),
+        (5.0, 0.0, "5 ± 0"),
+        (0.25, np.nan, "0.25"),
+        (np.inf, np.nan, "inf"),
+    ],
+)
+def test_numbers_have_the_digits_that_their_spread_leaves(
+    value: float, spread: float, text: str
+) -> None:
+    assert with_spread(value, spread) == text
+
+
+def test_ratios_within_a_decade_have_ticks_on_both_sides() -> None:
+    found = sweep("cnn", {"depth": [1, 2], "multiplier_mean": [0.6, 1.0, 1.5]}, size=6, filters=4)
+    ticks = found.plot("ratio").axes[1].yaxis.get_ticklocs()
+    assert (ticks < 1).sum() >= 1
+    assert (ticks > 1).sum() >= 2
+    assert 1.0 in ticks
+
+
 def test_two_pictures_on_one_scale(simulation: Simulation) -> None:
     figure = simulation.plot(seed=2, limits=(0.0, 0.25))
     first, second = pictures(figure)
@@ -44,8 +71,8 @@ def test_two_pictures_on_one_scale(simulation: Simulation) -> None:
     words = texts(figure)
     for part in ("without attention", f"{above:.1%} above the scale", "seed 2", "3 layers, 6 × 6"):
         assert part in words
-    assert f"mean {simulation.mean:.3g} ± {simulation.std:.3g} (2 seeds)" in words
-    assert f"expected {simulation.expected:.3g} ± {simulation.expected_std:.3g}" in words
+    assert f"mean {with_spread(simulation.mean, simulation.std)} (2 seeds)" in words
+    assert f"expected {with_spread(simulation.expected, simulation.expected_std)}" in words
     assert f"by {simulation.ratios.mean():.3g} (expected {simulation.expected_ratio:.3g})" in words
 
 

@@ -14,7 +14,7 @@ SHAPES: tuple[Shape, ...] = ("box", "cylinder", "rod")
 GAP = 14.0
 FREE = 0.93
 CANDIDATES = 24
-LAYOUTS = 20
+LAYOUTS = 100
 
 
 @dataclass(frozen=True)
