@@ -9,7 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasviz import attention, callbacks, errors, plots, report, samples, targets
+    from kerasviz import (
+        attention,
+        callbacks,
+        dynamics,
+        errors,
+        plots,
+        report,
+        samples,
+        studies,
+        targets,
+    )
     from kerasviz.attribution.attention_rollout import AttentionRollout
     from kerasviz.attribution.cam import CAM
     from kerasviz.attribution.deconvnet import DeconvNet
@@ -55,12 +65,14 @@ _MEMBERS = {
 _MODULES = {
     "attention": "kerasviz.attention",
     "callbacks": "kerasviz.callbacks",
+    "dynamics": "kerasviz.dynamics",
     "errors": "kerasviz.errors",
     "images": "kerasviz.features.images",
     "objectives": "kerasviz.features.objectives",
     "plots": "kerasviz.plots",
     "report": "kerasviz.report",
     "samples": "kerasviz.samples",
+    "studies": "kerasviz.studies",
     "targets": "kerasviz.targets",
     "transforms": "kerasviz.features.transforms",
 }
@@ -85,6 +97,7 @@ __all__ = [
     "attention",
     "callbacks",
     "dataset_examples",
+    "dynamics",
     "errors",
     "images",
     "layers",
@@ -93,6 +106,7 @@ __all__ = [
     "report",
     "samples",
     "semantic_dictionary",
+    "studies",
     "targets",
     "transforms",
 ]

@@ -15,10 +15,15 @@ SMALL = {
     "activation_atlas": ["--per-photo", "2", "--grid", "2", "--icon", "32", "--steps", "1"],
     "any_model": ["--size", "64"],
     "attention_impact": ["--size", "8", "--depth", "4", "--seeds", "2"],
+    "channel_gradients": ["--size", "64", "--photos", "coffee", "--per-photo", "2"],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
     "feature_visualization": ["--size", "64", "--steps", "16"],
     "first_map": ["--size", "64"],
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],
+    "initializers": [
+        *["--names", "orthogonal", "--epochs", "1"],
+        *["--seeds", "1", "--num", "64"],
+    ],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
     "rgbd_grasping": [
         *["--size", "16", "--scenes", "8", "--tested", "8", "--epochs", "1"],

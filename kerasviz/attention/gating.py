@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -97,10 +98,11 @@ def gates(model: keras.Model, inputs: Any = None) -> pd.DataFrame:
     """Every gate of a model: where features are multiplied by a bounded factor.
 
     A gate is a factor between 0 and 2 that depends on the input and is computed by weights of its
-    own: weights from which every path to the model's outputs leads through it. Found in the graph
-    of one run, whatever the layers are called: squeeze-and-excitation, CBAM, pixel-wise fusion,
-    gated linear units. Activations such as swish, x·σ(x), have no weights of their own and are
-    not gates; nor are gates inside of loops (recurrent layers).
+    own: weights, or columns of them, from which every path to the model's outputs leads through
+    it. Found in the graph of one run, whatever the layers are called: squeeze-and-excitation, CBAM,
+    pixel-wise fusion, gated linear units, also those cut out of one dense layer. Activations such
+    as swish, x·σ(x), have no weights of their own and are not gates; nor are factors without a
+    bound (GEGLU, SwiGLU), matrix products, and gates inside of loops (recurrent layers).
 
     Args:
         model: Any built Keras 3 model; not altered.
@@ -110,7 +112,9 @@ def gates(model: keras.Model, inputs: Any = None) -> pd.DataFrame:
         DataFrame indexed by the address of the call that multiplies: `source` (address of the call
         that computes the gate), `kind` ("channel", "position" or "both": along what it differs),
         `channels`, `positions` (None where open), `low`, `high` (its bounds by interval
-        arithmetic), `weights` (number of its own weights) and `variables` (their names).
+        arithmetic), `weights` (number of its own weights) and `variables` (their names; with
+        "[..., 8:16]" where only these entries of the last axis are its own). What a model's own
+        `call` computes bears the model's name.
 
     Raises:
         InputError: The model does not say what it takes and no `inputs` came.
@@ -157,7 +161,8 @@ def statistics(
         AddressError: No such gate.
         InputError: Inputs that do not fit the model, none at all, NaN, or of several sizes where a
             gate differs by position.
-        MethodError: A model without gates, or a gate that is NaN.
+        MethodError: A model without gates, a gate that is NaN, or one of which there is not one
+            a sample.
 
     Example:
 
@@ -193,12 +198,27 @@ def gate_values(
 
     Raises:
         AddressError: No such gate.
-        InputError: Inputs that do not fit the model.
-        MethodError: A model without gates.
+        InputError: Inputs that do not fit the model, or of several sizes where a gate differs by
+            position.
+        MethodError: A model without gates, or a gate of which there is not one a sample.
     """
     keeper = _Keeper(model, gates)
     keeper.go_through(inputs, batch_size, verbose)
-    return {name: np.concatenate(parts) for name, parts in keeper.kept.parts.items()}
+    return {name: _joined(name, parts) for name, parts in keeper.kept.parts.items()}
+
+
+def _joined(address: str, parts: Sequence[np.ndarray]) -> np.ndarray:
+    for part in parts:
+        _same_size(address, parts[0].shape[1:], part.shape[1:])
+    return np.concatenate(parts)
+
+
+def _same_size(address: str, before: tuple[int, ...], now: tuple[int, ...]) -> None:
+    if before != now:
+        raise InputError(
+            "All inputs must have one size where a gate differs by position. Received: gates "
+            f"of shapes {before} and {now} at {address!r}. Resize the inputs to one size."
+        )
 
 
 def _described(gate: Gate) -> dict[str, Any]:
@@ -212,9 +232,22 @@ def _described(gate: Gate) -> dict[str, Any]:
         "positions": _product(sizes),
         "low": gate.bounds[0],
         "high": gate.bounds[1],
-        "weights": sum(math.prod(variable.shape) for variable in gate.variables),
-        "variables": ", ".join(variable.path for variable in gate.variables),
+        "weights": _own_weights(gate),
+        "variables": ", ".join([v.path for v in gate.variables] + [*map(_named, gate.parts)]),
     }
+
+
+def _own_weights(gate: Gate) -> int:
+    whole = sum(math.prod(variable.shape) for variable in gate.variables)
+    return whole + sum(math.prod(v.shape[:-1]) * len(units) for v, units in gate.parts)
+
+
+def _named(part: tuple[Any, tuple[int, ...]]) -> str:
+    """A variable with what is taken of its last axis: "dense/kernel[..., 8:16]"."""
+    variable, units = part
+    start, stop = units[0], units[-1] + 1
+    step = (stop - 1 - start) // max(len(units) - 1, 1) or 1
+    return f"{variable.path}[..., {start}:{stop}{f':{step}' if step > 1 else ''}]"
 
 
 def _product(sizes: Sequence[int | None]) -> int | None:
@@ -227,7 +260,7 @@ class _Reader(Stream):
 
     def __init__(self, model: keras.Model, wanted: Sequence[str] | None) -> None:
         super().__init__(model)
-        self._wanted = (wanted,) if isinstance(wanted, str) else wanted and tuple(wanted)
+        self._wanted = _checked(wanted)
 
     def _chosen(self, found: Sequence[Gate]) -> list[Gate]:
         if not found:
@@ -239,9 +272,40 @@ class _Reader(Stream):
         known = {gate.address: gate for gate in found}
         for address in self._wanted or ():
             if address not in known:
-                error = addresses.not_found(address, list(known))
-                raise AddressError(str(error).replace("kv.layers", "kv.attention.gates"))
+                raise _no_gate(address, known)
         return [known[address] for address in self._wanted or known]
+
+
+def _checked(wanted: Any) -> tuple[str, ...] | None:
+    if wanted is None:
+        return None
+    listed = [wanted] if isinstance(wanted, str) else wanted
+    is_list = isinstance(listed, Sequence) or hasattr(listed, "tolist")
+    if not is_list or not len(listed) or not all(isinstance(one, str) for one in listed):
+        raise InputError(
+            "`gates` must be addresses, as `kv.attention.gates(model)` lists them, or None for "
+            f"all. Received: {wanted!r}. Write e.g. `gates=[table.index[0]]`."
+        )
+    return tuple(map(str, listed))
+
+
+def _no_gate(address: str, known: Any) -> AddressError:
+    close = difflib.get_close_matches(address, list(known), n=3, cutoff=0.4)
+    shown = ", ".join(map(repr, close or list(known)[:3]))
+    return AddressError(
+        f"`gates` must be addresses of gates of this model. Received: {address!r}. "
+        f"Closest: {shown}. See `kv.attention.gates(model)`."
+    )
+
+
+def _one_a_sample(address: str, rows: Any, batch: Batch) -> None:
+    """Refuse gates of windows, frames or parts that were folded into the batch axis."""
+    if int(rows) != batch.size:
+        raise MethodError(
+            f"Expected one gate a sample at {address!r}. Received: {int(rows)} for {batch.size} "
+            "samples: another axis is folded into the batch axis there. Leave it out: pass "
+            "`gates=` the others."
+        )
 
 
 class _Keeper(_Reader):
@@ -257,6 +321,7 @@ class _Keeper(_Reader):
 
     def take(self, batch: Batch) -> None:
         for name, values in self.evaluate_trace(self.traced("values", batch), batch).items():
+            _one_a_sample(name, len(values), batch)
             self.kept.parts.setdefault(name, []).append(values)
 
 
@@ -273,6 +338,7 @@ class _Collector(_Reader):
         for gate in chosen:
             values, (low, high) = _channels_last(gate), gate.bounds
             mean = ops.mean(values, axis=0)
+            found[f"rows/{gate.address}"] = ops.cast(ops.shape(values)[0], "int32")
             found[f"mean/{gate.address}"] = mean
             found[f"variance/{gate.address}"] = ops.mean(ops.square(values - mean), axis=0)
             for name, share in _ends(values, low, high).items():
@@ -284,6 +350,7 @@ class _Collector(_Reader):
         self._parts.gates = trace.info
         arrays = self.evaluate_trace(trace, batch)
         for gate in trace.info:
+            _one_a_sample(gate.address, arrays[f"rows/{gate.address}"], batch)
             parts = {
                 name: arrays[f"{name}/{gate.address}"].astype("float64")
                 for name in ("mean", "variance", "closed", "open")
@@ -332,12 +399,7 @@ class _Running:
             self.by_address[address] = size, parts
             return
         before, kept = self.by_address[address]
-        if kept["mean"].shape != parts["mean"].shape:
-            raise InputError(
-                "All inputs must have one size where a gate differs by position. Received: gates "
-                f"of shapes {kept['mean'].shape} and {parts['mean'].shape} at {address!r}. Resize "
-                "the inputs to one size."
-            )
+        _same_size(address, kept["mean"].shape, parts["mean"].shape)
         share = size / (before + size)
         distance = parts["mean"] - kept["mean"]
         merged = {name: kept[name] + share * (parts[name] - kept[name]) for name in kept}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.attention.description import gathered
-from kerasviz.attention.groups import chosen_groups, group_depths
+from kerasviz.attention.groups import chosen_groups
 from kerasviz.attention.settings import Normal
 from kerasviz.errors import InputError
 from kerasviz.probe import containment
@@ -67,8 +67,8 @@ def group_distribution(model: keras.Model, group: str, groups: Any = None) -> Di
         multiplier = (1.0 + float(kernels.mean()), float(kernels.std()))
     if biases.size:
         bias = (float(biases.mean()), float(biases.std()))
-    own = [one for one in chosen if one.name == group]
-    depth = None if group in layers else group_depths(model, own)[0]
+    own = next(one for one in chosen if one.name == group)
+    depth = None if group in layers else own.depth
     return Distribution(multiplier, bias, {"kernel": kernels.size, "bias": biases.size}, depth)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import keras
 
-from kerasviz.errors import AddressError, InputError, KerasvizError, MethodError
+from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import containment
-from kerasviz.probe.gates import gates_of
+from kerasviz.probe.gates import Gate, gates_and_paths
 from kerasviz.probe.held_weights import HeldWeight, held_weights
 from kerasviz.probe.inputs import check_model
-from kerasviz.probe.serial_depth import serial_depths
+from kerasviz.probe.serial_depth import Paths
 
 Groups = Mapping[str, Any] | None
 
@@ -33,11 +33,18 @@ class Group:
         name: As in the table.
         weights: Each once.
         gates: The layer of each gate that they belong to; None where that is not known.
+        paths: The paths through the model; None where it could not be traced.
     """
 
     name: str
     weights: tuple[HeldWeight, ...]
     gates: tuple[Any, ...] | None
+    paths: Paths | None = None
+
+    @property
+    def depth(self) -> int | None:
+        """How many gates of the group lie on one path through the model; None if not known."""
+        return self.paths.depth(self.gates) if self.gates and self.paths else None
 
     def by_role(self) -> dict[str, list[HeldWeight]]:
         """The weights by the name of their variable: "kernel", "bias", in order of appearance."""
@@ -72,7 +79,21 @@ def chosen_groups(model: keras.Model, groups: Groups) -> list[Group]:
     """
     check_model(model)
     weights = held_weights(model)
-    gates = _found_gates(model)
+    traced = _traced(model)
+    gates = _found_gates(model, traced[0] if traced else ())
+    chosen = _chosen_from(model, groups, weights, gates)
+    return [dataclasses.replace(one, paths=traced[1]) for one in chosen] if traced else chosen
+
+
+def _traced(model: keras.Model) -> tuple[Sequence[Gate], Paths] | None:
+    with contextlib.suppress(Exception):  # whatever the model's own code raises: types must do
+        return gates_and_paths(model)
+    return None
+
+
+def _chosen_from(
+    model: keras.Model, groups: Groups, weights: Sequence[HeldWeight], gates: Sequence[_Gate]
+) -> list[Group]:
     if groups is None:
         return _from_gates(model, weights, gates)
     if not isinstance(groups, Mapping) or not groups:
@@ -81,16 +102,6 @@ def chosen_groups(model: keras.Model, groups: Groups) -> list[Group]:
             f"Received: {groups!r}. Write e.g. groups={{'gates': '.*se_.*'}}."
         )
     return [_chosen(str(name), choice, weights, gates) for name, choice in groups.items()]
-
-
-def group_depths(model: keras.Model, groups: Sequence[Group]) -> list[int | None]:
-    """How many gates of each group lie on one path through the model; None where not known."""
-    known = [group for group in groups if group.gates]
-    if not known:
-        return [None] * len(groups)
-    depths = serial_depths(model, [group.gates or () for group in known])
-    by_group = {id(group): depth for group, depth in zip(known, depths, strict=True)}
-    return [by_group.get(id(group)) for group in groups]
 
 
 def _from_gates(
@@ -117,28 +128,21 @@ def _rank(name: str) -> int:
     return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
-def _found_gates(model: keras.Model) -> list[_Gate]:
-    """Every gate and projection of attention, by type first, then by structure."""
-    layers = {id(layer): layer for _, layer in containment.walk(model)}
-    gates = [gate for layer in layers.values() for gate in _gates_by_type(layer)]
-    known = frozenset().union(*(gate.weights for gate in gates))
-    return gates + _gates_by_structure(model, known)
-
-
-def _gates_by_structure(model: keras.Model, known: frozenset[int]) -> list[_Gate]:
-    """Gates that no layer of a known type computes, such as those of `keras.applications`.
+def _found_gates(model: keras.Model, traced: Sequence[Gate]) -> list[_Gate]:
+    """Every gate and projection of attention, by type first, then by structure.
 
     Args:
         model: The model.
-        known: `id` of the variables whose gate was found by type.
+        traced: What its graph shows, such as the gates of `keras.applications`.
     """
-    with contextlib.suppress(KerasvizError):  # of a model that cannot be run, types must do
-        return [
-            _Gate(KINDS[gate.kind], gate.layer, _learned(gate.variables))
-            for gate in gates_of(model)
-            if gate.layer is not None and _learned(gate.variables) - known
-        ]
-    return []
+    layers = {id(layer): layer for _, layer in containment.walk(model)}
+    gates = [gate for layer in layers.values() for gate in _gates_by_type(layer)]
+    known = frozenset().union(*(gate.weights for gate in gates))
+    return gates + [
+        _Gate(KINDS[gate.kind], gate.layer, _learned(gate.variables))
+        for gate in traced
+        if _learned(gate.variables) - known
+    ]
 
 
 def _learned(variables: Sequence[Any]) -> frozenset[int]:

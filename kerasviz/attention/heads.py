@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -93,7 +93,9 @@ class _Wanted:
             layers = [layers]
         self.model = model
         self.addresses = (
-            None if layers is None else [addresses.to_address(model, layer) for layer in layers]
+            None
+            if layers is None
+            else [addresses.to_address(model, one) for one in _listed(layers)]
         )
 
     def of(self, found: Heads) -> list[Attention]:
@@ -112,6 +114,15 @@ class _Wanted:
             if address not in known:
                 raise _not_there(address, known, found)
         return [known[address] for address in self.addresses]
+
+
+def _listed(layers: Any) -> list[Any]:
+    if not isinstance(layers, Iterable) or not (listed := list(layers)):
+        raise InputError(
+            "`layers` must name attention layers, or be None for all. "
+            f"Received: {layers!r}. Give addresses, layer objects or indices."
+        )
+    return listed
 
 
 def nothing_to_read(model: keras.Model, found: Heads) -> MethodError:
@@ -177,7 +188,7 @@ def scores(
 
     Raises:
         AddressError: A layer that is not an attention layer of the model, or is not reachable.
-        InputError: Inputs that do not fit the model.
+        InputError: Inputs that do not fit the model, or `layers` that is neither None nor a choice.
         MethodError: The model has no attention that can be read.
 
     Example:
@@ -368,7 +379,7 @@ def head_statistics(
 
     Raises:
         AddressError: A layer that is not an attention layer of the model, or is not reachable.
-        InputError: Inputs that do not fit the model.
+        InputError: Inputs that do not fit the model, or `layers` that is neither None nor a choice.
         MethodError: No attention that can be read; tokens that do not fit `grid`; NaN.
 
     Reference:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -130,23 +131,37 @@ def rgbd_grasp_network(
 def _check_input(shape: Any, data_format: str) -> None:
     channels_first = data_format == "channels_first"
     channels = 0 if channels_first else -1
-    if len(tuple(shape)) != 3 or shape[channels] != 4:
+    is_shape = isinstance(shape, Sequence) and len(shape) == 3 and all(map(_is_size, shape))
+    if not is_shape or shape[channels] != 4:
         axes = "(4, rows, columns)" if channels_first else "(rows, columns, 4)"
         raise InputError(
-            f"`input_shape` must be {axes}: red, green, blue and depth. Received: {tuple(shape)}."
+            f"`input_shape` must be {axes}: red, green, blue and depth. Received: {shape!r}. "
+            "Use None for rows and columns that are open."
         )
+
+
+def _is_size(size: Any) -> bool:
+    return size is None or (isinstance(size, numbers.Integral) and int(size) > 0)
+
+
+def _listed(values: Any, name: str) -> tuple[Any, ...]:
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        raise InputError(f"`{name}` must be a list of numbers. Received: {values!r}.")
+    return tuple(values)
 
 
 def _modules(filters: Any, blocks: Any, dilation_rates: Any) -> list[tuple[int, int, Any]]:
     """Channels, blocks and dilation of each module."""
-    given = [tuple(filters), tuple(blocks), tuple(dilation_rates)]
+    named = {"filters": filters, "blocks": blocks, "dilation_rates": dilation_rates}
+    given = [_listed(values, name) for name, values in named.items()]
     if not given[0] or len({len(values) for values in given}) > 1:
         raise InputError(
             "`filters`, `blocks` and `dilation_rates` must have an entry for each module. "
             f"Received: {given[0]}, {given[1]} and {given[2]}."
         )
+    widths = [shapes.to_count(width, "filters") for width in given[0]]
     counts = [shapes.to_count(count, "blocks") for count in given[1]]
-    return list(zip(given[0], counts, given[2], strict=True))
+    return list(zip(widths, counts, given[2], strict=True))
 
 
 def _full_precision() -> Any:
@@ -206,10 +221,11 @@ def _fused(encoded: list[Any], fusion: str | None, ratio: int, data_format: str)
 
 
 def _decoder(features: Any, decoder_filters: Any, data_format: str) -> Any:
-    if len(tuple(decoder_filters)) != 2:
+    decoder_filters = _listed(decoder_filters, "decoder_filters")
+    if len(decoder_filters) != 2:
         raise InputError(
             "`decoder_filters` must be two whole numbers, since the decoder doubles the size "
-            f"twice. Received: {tuple(decoder_filters)}."
+            f"twice. Received: {decoder_filters}."
         )
     for number, filters in enumerate(decoder_filters, start=1):
         layer = keras.layers.Conv2DTranspose(

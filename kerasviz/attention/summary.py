@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasviz.attention import description
 from kerasviz.attention.description import Description
-from kerasviz.attention.groups import Group, Groups, chosen_groups, group_depths
+from kerasviz.attention.groups import Group, Groups, chosen_groups
 from kerasviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def summarize(
     "semi-local" and "fully-local" (the excitations of a `ResplacementBlock`),
     "squeeze-excitation" (`SqueezeExcitation` elsewhere, and every other gate of one value a
     channel), "position gates" (one value a position, as in CBAM), "gates" (one value each, as in
-    gated linear units; all of them as `kv.attention.gates` finds them),
+    gated linear units; all of them as `kv.attention.gates` finds them, but for weights of which
+    only some columns are a gate's),
     "query", "key", "value" and "output" (`MultiHeadAttention`, `GroupQueryAttention`) and
     "attention" (the scale of `Attention` and `AdditiveAttention`).
 
@@ -188,7 +189,7 @@ def _described(
     model: keras.Model, groups: Groups, depth: Any, confidence: float
 ) -> dict[tuple[str, str], Description]:
     chosen = chosen_groups(model, groups)
-    depths = _depths(model, chosen, depth)
+    depths = _depths(chosen, depth)
     return {
         (group.name, role): description.describe(
             f"({group.name}, {role}) of '{model.name}'", held, depths[group.name], confidence
@@ -198,7 +199,7 @@ def _described(
     }
 
 
-def _depths(model: keras.Model, groups: Sequence[Group], depth: Any) -> dict[str, int | None]:
+def _depths(groups: Sequence[Group], depth: Any) -> dict[str, int | None]:
     names = [group.name for group in groups]
     if not isinstance(depth, Mapping):
         given = {} if depth is None else dict.fromkeys(names, depth)
@@ -216,10 +217,8 @@ def _depths(model: keras.Model, groups: Sequence[Group], depth: Any) -> dict[str
                 "`depth` must be a number of gates in sequence, 1 or more. "
                 f"Received: {value!r}. Leave it out to have it counted."
             )
-    open_groups = [group for group in groups if group.name not in given]
-    counted = group_depths(model, open_groups)
-    found = {group.name: one for group, one in zip(open_groups, counted, strict=True)}
-    return found | {name: int(value) for name, value in given.items()}
+    counted = {group.name: group.depth for group in groups if group.name not in given}
+    return counted | {name: int(value) for name, value in given.items()}
 
 
 def _checked(confidence: float) -> float:

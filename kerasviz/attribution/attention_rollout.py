@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -184,16 +185,19 @@ WINDOWS = (
 
 def _one_of(name: str, value: Any, known: Sequence[str]) -> Any:
     if value not in known:
-        raise MethodError(f"`{name}` must be one of {tuple(known)}. Received: {value!r}.")
+        raise MethodError(
+            f"`{name}` must be one of {tuple(known)}. Received: {value!r}. "
+            "Leave it out for the default."
+        )
     return value
 
 
 def _share(name: str, value: Any) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 0.0 <= value < 1.0:
         raise InputError(
             f"`{name}` must be a share from 0 to below 1. Received: {value!r}. "
-            "The default is the paper's."
+            "Leave it out for the default."
         )
     return float(value)
 

@@ -1,5 +1,48 @@
 """Keras callbacks: when, during `fit`, something is looked at."""
 
-from kerasviz.callbacks.picture_snapshots import PictureSnapshots
+from __future__ import annotations
 
-__all__ = ["PictureSnapshots"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasviz.callbacks.channel_gradient_watcher import ChannelGradientWatcher
+    from kerasviz.callbacks.distribution_watcher import DistributionWatcher
+    from kerasviz.callbacks.explanation_watcher import ExplanationWatcher
+    from kerasviz.callbacks.feature_watcher import FeatureWatcher
+    from kerasviz.callbacks.gradient_watcher import GradientWatcher
+    from kerasviz.callbacks.picture_snapshots import PictureSnapshots
+    from kerasviz.callbacks.training_watcher import TrainingWatcher
+    from kerasviz.callbacks.watcher import Watcher
+
+_HOMES = {
+    "ChannelGradientWatcher": "channel_gradient_watcher",
+    "DistributionWatcher": "distribution_watcher",
+    "ExplanationWatcher": "explanation_watcher",
+    "FeatureWatcher": "feature_watcher",
+    "GradientWatcher": "gradient_watcher",
+    "PictureSnapshots": "picture_snapshots",
+    "TrainingWatcher": "training_watcher",
+    "Watcher": "watcher",
+}
+
+__all__ = [
+    "ChannelGradientWatcher",
+    "DistributionWatcher",
+    "ExplanationWatcher",
+    "FeatureWatcher",
+    "GradientWatcher",
+    "PictureSnapshots",
+    "TrainingWatcher",
+    "Watcher",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -21,6 +21,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+study = typer.Typer(
+    name="study", help="Run an experiment from end to end, offline.", no_args_is_help=True
+)
+app.add_typer(study)
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -305,6 +310,92 @@ def attention(
         raise typer.Exit(SOME_FAILED)
 
 
+@app.command(name="channel-gradients")
+@one_line_errors
+def channel_gradients(
+    model: Model,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Image files: over which to measure.")
+    ],
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A convolution, or a block of some; may be repeated. Default: all of them.",
+        ),
+    ] = None,
+    definition: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="paper: emission and absorption of single pairs of channels, summed. code: norms "
+            "of the gradient before and after each output channel.",
+        ),
+    ] = "paper",
+    batch_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--batch-statistics",
+            help="Batch normalization by each image's own statistics, not the moving ones.",
+        ),
+    ] = False,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCALING",
+            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
+            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, picture and table.")
+    ] = Path("kerasviz-channel-gradients"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Measure how much gradient each channel of each convolution absorbs and emits.
+
+    Differentiated is the logit of the predicted class, times its probability. Prints a line a
+    layer and the path of the page.
+    """
+    from kerasviz.cli.channel_gradients import ChannelGradientOptions, run_channel_gradients
+    from kerasviz.cli.quiet import no_foreign_warnings
+
+    options = ChannelGradientOptions(
+        model=model,
+        images=images,
+        layers=layer or (),
+        definition=definition,
+        batch_statistics=batch_statistics,
+        preprocess=preprocess,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        complete = run_channel_gradients(options)
+    if not complete:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+@one_line_errors
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that watchers wrote.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page. Default: report.html in the folder."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the page of a training run: what to notice, curves, distributions; print its path."""
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.run_report import run_report
+
+    with no_foreign_warnings(debug):
+        run_report(run, output, debug)
+
+
 @app.command()
 @one_line_errors
 def layers(
@@ -409,6 +500,45 @@ def simulate(
     )
     with no_foreign_warnings(debug):
         run_simulate(options)
+
+
+@study.command(name="initializers")
+@one_line_errors
+def study_initializers(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="patches: of bundled photos. cifar10: downloaded by Keras."
+        ),
+    ] = "patches",
+    epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 50,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Trainings of each initializer.")
+    ] = 3,
+    num_train: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            min=1,
+            help="Training samples. Default: 4096 patches; all of cifar10.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and tables.")
+    ] = Path("kerasviz-initializers"),
+    debug: Debug = False,
+) -> None:
+    """Train a small network from seven initializers; compare weights and features.
+
+    Prints what was found and the path of the page.
+    """
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.study import InitializerOptions, run_initializers
+
+    options = InitializerOptions(data, epochs, seeds, num_train, output, debug)
+    with no_foreign_warnings(debug):
+        run_initializers(options)
 
 
 def main() -> None:

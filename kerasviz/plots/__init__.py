@@ -5,6 +5,8 @@ from kerasviz.plots.attention_impact import simulations
 from kerasviz.plots.attention_sweep import sweep
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
+from kerasviz.plots.channel_gradients import channel_boxes
+from kerasviz.plots.distributions import distribution_ridges
 from kerasviz.plots.feature_maps import (
     activation_atlas,
     activation_grid,
@@ -17,10 +19,12 @@ from kerasviz.plots.feature_maps import (
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
+from kerasviz.plots.initializers import initializer_histograms
 from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.training_run import training_run
 
 __all__ = [
     "activation_atlas",
@@ -28,12 +32,15 @@ __all__ = [
     "attention_maps",
     "blend",
     "channel_attribution",
+    "channel_boxes",
     "color_bar",
     "dataset_examples",
+    "distribution_ridges",
     "gate_statistics",
     "grid",
     "head_similarity",
     "heads_by_depth",
+    "initializer_histograms",
     "modalities",
     "neuron_groups",
     "overlay",
@@ -45,6 +52,7 @@ __all__ = [
     "spatial_attribution",
     "sweep",
     "to_png",
+    "training_run",
     "weight_comparison",
     "weight_histograms",
 ]

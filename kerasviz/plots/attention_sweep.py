@@ -160,7 +160,7 @@ def _plain_ticks(axis: Any, low: float, high: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     if decades < 1.0:
-        ticks = MaxNLocator(6).tick_values(low, high)
+        ticks = np.asarray(MaxNLocator(6).tick_values(low, high))
         axis.set_ticks(ticks[(ticks >= low) & (ticks <= high)])
         axis.set_ticks([], minor=True)
 

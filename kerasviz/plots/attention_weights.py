@@ -114,7 +114,8 @@ def weight_comparison(table: pd.DataFrame) -> Figure:
         for place, model in enumerate(models):
             if (model, *key) in table.index:
                 height = y - top + gap / 2 + (place + 0.5) * line
-                row = table.loc[(model, *key)]
+                place_in: Any = (model, *key)
+                row = table.loc[place_in]
                 _dot(axes, row, height, place)
                 for offset, text in ((0.0, _interval(row, "mean")), (APART, _share(row))):
                     sheet.text(x + offset, top + height - LINE_HEIGHT / 2, text, fontsize=7.5)

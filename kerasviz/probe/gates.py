@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from kerasviz.errors import InputError
-from kerasviz.probe.backend import gates
+from kerasviz.probe.backend import gate_parts, gates
 from kerasviz.probe.run import Run, run
+from kerasviz.probe.serial_depth import Paths
 from kerasviz.probe.taps import Call
 from kerasviz.probe.wrapper import Wrapper
 
@@ -21,14 +22,15 @@ class Gate:
 
     Attributes:
         address: Address of the call in which the product is computed; a second gate in the same
-            call is "address:2".
-        source: Address of the call in which the gate is computed.
+            call is "address:2". The model's name where its own `call` computes it.
+        source: Address of the call in which the gate is computed, or the model's name.
         kind: "channel" (one value a channel), "position" (one value a position), or "both".
         shape: Static shape of the gate, the batch axis open; axes of size 1 are those along which
             it does not differ.
         channel_axis: Which of its axes counts the channels.
         bounds: The least and the largest value that it can have.
         variables: The model's variables that are used for this gate only.
+        parts: Further variables, of whose last axis some entries, told by number, are.
         layer: What computes the product; None where that is no layer or operation.
         tensor: The gate itself, in the graph in which it was found.
     """
@@ -40,6 +42,7 @@ class Gate:
     channel_axis: int
     bounds: tuple[float, float]
     variables: tuple[Any, ...]
+    parts: tuple[tuple[Any, tuple[int, ...]], ...] = ()
     layer: Any = None
     tensor: Any = None
 
@@ -52,20 +55,23 @@ def find(record: Run) -> list[Gate]:
     taken: dict[str, int] = {}
     result = []
     for factor in found:
-        call = _innermost(record.calls, factor.product_place)
-        address = "" if call is None else call.address
+        call = record.innermost(factor.product_place)
+        if call is not None and isinstance(call.layer, keras.layers.TimeDistributed):
+            continue  # one step of a loop, with the steps in front of the batch
+        address = record.recorder.model.name if call is None else call.address
         taken[address] = taken.get(address, 0) + 1
         axis = _channel_axis(record, call, factor.product)
-        source = _innermost(record.calls, factor.place)
+        source = record.innermost(factor.place)
         result.append(
             Gate(
                 address=address if taken[address] == 1 else f"{address}:{taken[address]}",
-                source="" if source is None else source.address,
+                source=record.recorder.model.name if source is None else source.address,
                 kind=_kind(factor.gate.shape, factor.product.shape, axis),
                 shape=(None, *factor.gate.shape[1:]),
                 channel_axis=axis,
                 bounds=factor.bounds,
                 variables=_in_order(handles, factor.handles),
+                parts=_parts(handles, factor.parts),
                 layer=None if call is None else call.layer,
                 tensor=factor.gate,
             )
@@ -77,6 +83,14 @@ def _in_order(known: dict[int, Any], handles: Sequence[Any]) -> tuple[Any, ...]:
     """The model's variables of these handles, in the model's order."""
     wanted = {id(one) for one in handles}
     return tuple(variable for key, variable in known.items() if key in wanted)
+
+
+def _parts(
+    known: dict[int, Any], parts: Sequence[gate_parts.Part]
+) -> tuple[tuple[Any, tuple[int, ...]], ...]:
+    """The model's variables of these parts, in the model's order."""
+    units = {id(part.handle): part.units for part in parts}
+    return tuple((variable, units[key]) for key, variable in known.items() if key in units)
 
 
 def gates_of(model: keras.Model, inputs: Any = None) -> list[Gate]:
@@ -99,20 +113,24 @@ def gates_of(model: keras.Model, inputs: Any = None) -> list[Gate]:
             f"`inputs` must be given for '{model.name}', which does not say what it takes. "
             "Received: None. Pass a batch: `inputs=images`."
         )
-    return list(found)
+    return list(found[0])
+
+
+def gates_and_paths(model: keras.Model) -> tuple[list[Gate], Paths] | None:
+    """The gates of a model and the paths through it, from one run; nothing is computed.
+
+    Returns:
+        None where the model does not say what it takes.
+    """
+    found: tuple[list[Gate], Paths] | None = _Finder(model).info("gates")
+    return found
 
 
 class _Finder(Wrapper):
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
-        return {}, [
-            dataclasses.replace(gate, tensor=None) for gate in find(run(self.model, inputs))
-        ]
-
-
-def _innermost(calls: Sequence[Call], place: int) -> Call | None:
-    """The call of the innermost layer that added an op to the graph."""
-    around = [call for call in calls if call.span[0] <= place < call.span[1]]
-    return max(around, key=lambda call: call.span[0], default=None)
+        record = run(self.model, inputs)
+        found = [dataclasses.replace(gate, tensor=None) for gate in find(record)]
+        return {}, (found, Paths(record))
 
 
 def _channel_axis(record: Run, call: Call | None, product: Any) -> int:

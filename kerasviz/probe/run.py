@@ -144,6 +144,11 @@ class Run:
         """Every call of every layer, in the order in which they returned."""
         return self.recorder.calls
 
+    def innermost(self, place: int) -> Call | None:
+        """The call of the innermost layer that added the op of that number to the graph."""
+        around = [call for call in self.calls if call.span[0] <= place < call.span[1]]
+        return max(around, key=lambda call: call.span[0], default=None)
+
     def find(self, address: str) -> Call:
         """The call at that address, whose output is one tensor of this graph.
 
@@ -207,6 +212,7 @@ def run(
     open_functions: bool = False,
     tape: Any = None,
     reader: Reader | None = None,
+    batch_statistics: bool = False,
 ) -> Run:
     """Run `model` in inference mode in the open graph and record every call.
 
@@ -219,10 +225,12 @@ def run(
         tape: An open tape that watches the inputs, for `Run.gradients`.
         reader: What looks at each layer and its arguments before it is called; what it returns is
             kept as `Call.read`.
+        batch_statistics: Let batch normalization use the statistics of the batch, as in training;
+            all else stays in inference, and the moving statistics stay as they are.
     """
     with (
         quiet(model) as scope,
-        recording(model, edits, reader) as recorder,
+        recording(model, edits, reader, batch_statistics) as recorder,
         compiled.inlined_functions(scope, recorder.mark, required=open_functions),
     ):
         outputs = _outputs(model, inputs)

@@ -2,67 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
 
 from kerasviz.probe.backend import graph
-from kerasviz.probe.run import run
-from kerasviz.probe.wrapper import Wrapper
+from kerasviz.probe.run import Run
 
 
-def serial_depths(model: keras.Model, groups: Sequence[Collection[Any]]) -> list[int | None]:
-    """For each group of layers, the largest number of its calls on one path through the model.
-
-    Two branches of 11 blocks side by side give 11, not 22; a shared layer counts at each call.
+class Paths:
+    """What leads to the output of each call of a model; made while its graph is open.
 
     Args:
-        model: Any built Keras 3 model; not altered, and nothing is computed.
-        groups: Layer objects, group by group. Of a layer with several outputs, paths through the
-            first one count.
-
-    Returns:
-        A number per group; None where it cannot be known: the model does not say what it takes or
-        cannot be traced, or a layer of the group is not called in the open, as in a loop.
+        record: A run of the model.
     """
-    found = None
-    with contextlib.suppress(Exception):  # whatever the model's own code raises
-        found = _Depths(model, groups).info("depths")
-    return [None] * len(groups) if found is None else found
 
+    def __init__(self, record: Run) -> None:
+        firsts = [(call.layer, _first(call.output)) for call in record.calls]
+        self._outputs = [(layer, x if graph.is_here(x) else None) for layer, x in firsts]
 
-class _Depths(Wrapper):
-    def __init__(self, model: keras.Model, groups: Sequence[Collection[Any]]) -> None:
-        super().__init__(model)
-        self._groups = _Groups(groups)
+    def depth(self, layers: Collection[Any]) -> int | None:
+        """The largest number of calls of these layers on one path through the model.
 
-    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
-        calls = run(self.model, inputs).calls
-        return {}, [_depth(layers, calls) for layers in self._groups.layers]
+        Two branches of 11 blocks side by side give 11, not 22; a shared layer counts at each call.
 
+        Args:
+            layers: Layer objects. Of a layer with several outputs, paths through the first count.
 
-class _Groups:
-    """Keeps the layers out of Keras's attribute tracking."""
-
-    def __init__(self, groups: Sequence[Collection[Any]]) -> None:
-        self.layers = [{id(layer) for layer in group} for group in groups]
-
-
-def _depth(layers: set[int], calls: Sequence[Any]) -> int | None:
-    outputs = [_first(call.output) for call in calls if id(call.layer) in layers]
-    called = {id(call.layer) for call in calls} & layers
-    if called != layers or not all(graph.is_here(output) for output in outputs):
-        return None
-    marks: dict[int, int] = {}
-    for output in outputs:
-        marks[id(output.op)] = marks.get(id(output.op), 0) + 1
-    return _heaviest_path(outputs, marks)
+        Returns:
+            None where it cannot be known: a layer is not called in the open, as in a loop.
+        """
+        wanted = {id(layer) for layer in layers}
+        called = {id(layer) for layer, _ in self._outputs} & wanted
+        outputs: list[Any] = [x for layer, x in self._outputs if id(layer) in wanted]
+        if called != wanted or any(output is None for output in outputs):
+            return None
+        marks: dict[int, int] = {}
+        for output in outputs:
+            marks[id(output.op)] = marks.get(id(output.op), 0) + 1
+        return _heaviest_path(outputs, marks)
 
 
 def _first(output: Any) -> Any:
-    return keras.tree.flatten(output)[0]
+    return next(iter(keras.tree.flatten(output)), None)
 
 
 def _heaviest_path(outputs: Sequence[Any], marks: dict[int, int]) -> int:

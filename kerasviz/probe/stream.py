@@ -21,6 +21,10 @@ class Stream(Wrapper):
         """Look at one batch."""
         raise NotImplementedError
 
+    def take_labelled(self, batch: Batch, labels: Any) -> None:
+        """Look at one batch with its labels, None where the data set has none."""
+        self.take(batch)
+
     def go_through(self, dataset: Any, batch_size: int, verbose: Any) -> int:
         """Show all of a data set to `take`; how many samples it held.
 
@@ -47,8 +51,8 @@ class Stream(Wrapper):
         return super().make_predict_function(force)
 
     def predict_step(self, data: Any) -> Any:
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         batch = self.batch(x)
-        self.take(batch)
+        self.take_labelled(batch, y)
         self._count += batch.size
         return ops.zeros((batch.size, 1))

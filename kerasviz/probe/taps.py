@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from kerasviz.errors import AddressError
+from kerasviz.errors import AddressError, MethodError
 from kerasviz.probe import addresses, containment
 from kerasviz.probe.backend import graph
 from kerasviz.probe.patches import Patch
@@ -70,9 +70,11 @@ class Recorder:
         model: keras.Model,
         edits: Mapping[str, Edit] | None = None,
         reader: Reader | None = None,
+        batch_statistics: bool = False,
     ) -> None:
         self.model = model
         self.reader = reader
+        self.batch_statistics = batch_statistics
         self.calls: list[Call] = []
         self.edits = dict(edits or {})
         self.layout = Layout(keras.config.image_data_format() == "channels_first", 2)
@@ -116,6 +118,8 @@ class Recorder:
             return self._enter(layer, "", original, args, kwargs)[0]
         address = self._frames[-1].address_of(layer)
         read = self._read(layer, args, kwargs)
+        if self.batch_statistics and isinstance(layer, keras.layers.BatchNormalization):
+            args, kwargs = _on_batch_statistics(layer, address, args, kwargs)
         start = graph.position()
         output, is_leaf = self._enter(layer, address + "/", original, args, kwargs)
         self._learn_layout(layer)
@@ -186,6 +190,19 @@ def _layout_of(layer: Any) -> Layout | None:
     return Layout(data_format == "channels_first", spatial)
 
 
+def _on_batch_statistics(layer: Any, address: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments of a batch normalization, with training on."""
+    if not layer.trainable:
+        raise MethodError(
+            "`batch_statistics` needs batch normalization that Keras lets use them. Received: "
+            f"{address!r}, which is frozen (`trainable` is False) and so keeps to its moving "
+            "statistics. Set `trainable = True`, or leave `batch_statistics` out."
+        )
+    return args[:1], {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs} | {
+        "training": True
+    }
+
+
 def _own_tensor(output: Any, args: Any) -> Any:
     """A layer that returns its input unchanged still gets a tensor of its own to be tapped."""
     if any(output is arg for arg in args) and keras.ops.is_tensor(output):
@@ -211,6 +228,7 @@ def recording(
     model: keras.Model,
     edits: Mapping[str, Edit] | None = None,
     reader: Reader | None = None,
+    batch_statistics: bool = False,
 ) -> Iterator[Recorder]:
     """Within this context, calls of `model` in this thread are recorded and edited.
 
@@ -223,15 +241,17 @@ def recording(
             of the model shall see instead.
         reader: Optional function of each layer, its arguments and keyword arguments before it is
             called, whose result is kept in its `Call`.
+        batch_statistics: Let batch normalization use the statistics of the batch.
 
     Yields:
         The `Recorder`.
 
     Raises:
         AddressError: An edit's address was never called.
+        MethodError: A batch normalization that is frozen shall use the statistics of the batch.
     """
     outer = getattr(_active, "recorder", None)
-    recorder = Recorder(model, edits, reader)
+    recorder = Recorder(model, edits, reader, batch_statistics)
     with contextlib.ExitStack() as stack:
         for patch in _patches:
             stack.enter_context(patch.on())

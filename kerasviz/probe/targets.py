@@ -197,9 +197,9 @@ class Class(Target):
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
         head = pick(run, self.output)
-        values = _values(head)
+        values = class_values(head)
         index = _explained(head, values, feeds[0])
-        taken = _taken(values, index)
+        taken = of_class(values, index)
         axes = tuple(range(1, len(taken.shape)))
         value = ops.mean(taken, axis=axes) if axes else taken
         return Score(value, index, _kind(head), (_classes(head),), head)
@@ -254,11 +254,11 @@ class Mask(Target):
 
     def score(self, run: Run, feeds: Sequence[Any]) -> Score:
         head = pick(run, self.output)
-        values = _values(head)
+        values = class_values(head)
         positions = Positions(head.positions)
         positions.check_shape(feeds[0].shape)
         index = _explained(head, values, feeds[1])
-        taken = _taken(values, index)
+        taken = of_class(values, index)
         mask = _fitted(feeds[0], taken)
         axes = tuple(range(1, len(taken.shape)))
         value = ops.sum(taken * mask, axis=axes) / ops.sum(mask, axis=axes)
@@ -519,7 +519,7 @@ def _classes(head: Head) -> Classes:
     return Classes(head.classes, "output" if head.units == 1 else "unit {}")
 
 
-def _values(head: Head, tensor: Any = None) -> Any:
+def class_values(head: Head, tensor: Any = None) -> Any:
     """(batch, *positions, classes) float32, whatever the axis of the units."""
     values = ops.cast(head.linear if tensor is None else tensor, "float32")
     values = values[..., None] if head.axis is None else ops.moveaxis(values, head.axis, -1)
@@ -528,7 +528,7 @@ def _values(head: Head, tensor: Any = None) -> Any:
 
 def _explained(head: Head, values: Any, index: Any) -> Any:
     """(batch,) int32 classes: those asked for, the predicted one where that is asked for."""
-    predicted = _predicted(_values(head, head.output) if head.is_grouped else values)
+    predicted = _predicted(class_values(head, head.output) if head.is_grouped else values)
     _check_count(index, predicted)
     index = ops.broadcast_to(ops.cast(index, "int32"), ops.shape(predicted))
     return ops.where(index == PREDICTED, predicted, index)
@@ -552,7 +552,7 @@ def _predicted(values: Any) -> Any:
     return ops.cast(votes, "int32")
 
 
-def _taken(values: Any, index: Any) -> Any:
+def of_class(values: Any, index: Any) -> Any:
     """(batch, *positions) of one class per sample; NaN, as is its gradient, for no such class."""
     rank, shape = len(values.shape), ops.shape(values)
     exists = (index >= 0) & (index < shape[-1])

@@ -135,7 +135,9 @@ def _candidates(
     """Layouts of the tokens on an input, best first."""
     axes = record.input_positions(x)
     if asked.grid is not None:
-        if math.prod(asked.grid) <= tokens:
+        leading = tokens - math.prod(asked.grid)
+        most = MOST_LEADING if asked.class_token is None else leading
+        if 0 <= leading <= most:
             yield _laid_out(asked.grid, tokens, "as asked")
         return
     if attention.grid and None not in attention.grid:

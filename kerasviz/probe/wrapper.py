@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import keras
@@ -119,10 +119,14 @@ class Wrapper(keras.Model):
         Raises:
             InputError: Arrays that do not fit the model, or data without a single batch.
         """
+        return self._gone_through(super().predict, x, kwargs)
+
+    def _gone_through(self, verb: Callable[..., Any], x: Any, kwargs: Mapping[str, Any]) -> Any:
+        """One of Keras's verbs over a data set, with our errors."""
         self._batches.count = 0
         data = probe_inputs.rows(self._taken, x)
         try:
-            return super().predict(data, **kwargs)
+            return verb(data, **kwargs)
         except KerasvizError:
             raise
         except (ValueError, TypeError, AttributeError, UnboundLocalError, StopIteration) as error:

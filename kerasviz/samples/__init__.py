@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from kerasviz.samples.depth_photo import RGBDPhoto, rgbd_photo
     from kerasviz.samples.efficientnet import efficientnet_lite0, efficientnet_lite1
     from kerasviz.samples.labels import imagenet_labels
+    from kerasviz.samples.patches import PhotoPatches, photo_patches
     from kerasviz.samples.photo import Photo, photos
     from kerasviz.samples.preprocessing import crop, preprocess
     from kerasviz.samples.rgbd import RGBDScenes, SceneObject, rgbd_scenes
 
 __all__ = [
     "Photo",
+    "PhotoPatches",
     "RGBDPhoto",
     "RGBDScenes",
     "SceneObject",
@@ -35,6 +37,7 @@ __all__ = [
     "efficientnet_lite0",
     "efficientnet_lite1",
     "imagenet_labels",
+    "photo_patches",
     "photos",
     "preprocess",
     "rgbd_photo",
@@ -43,6 +46,7 @@ __all__ = [
 
 _HOMES = {
     "Photo": "photo",
+    "PhotoPatches": "patches",
     "RGBDPhoto": "depth_photo",
     "RGBDScenes": "rgbd",
     "SceneObject": "rgbd",
@@ -50,6 +54,7 @@ _HOMES = {
     "efficientnet_lite0": "efficientnet",
     "efficientnet_lite1": "efficientnet",
     "imagenet_labels": "labels",
+    "photo_patches": "patches",
     "photos": "photo",
     "preprocess": "preprocessing",
     "rgbd_photo": "depth_photo",

@@ -262,3 +262,183 @@ def test_weights_of_gates_are_groups_of_the_summary() -> None:
     ]
     assert [*table["count"]] == [25, 5, 18, 1]
     assert [*table["depth"]] == [1, 1, 1, 1]
+
+
+GLUS: dict[str, tuple[tuple[int, ...], Any, Any, int]] = {
+    "dense": ((5, 6), lambda: layers.Dense(8), keras.activations.glu, 6 * 4 + 4),
+    "sliced": (
+        (6,),
+        lambda: layers.Dense(8),
+        lambda x: ops.sigmoid(x[..., :4]) * x[..., 4:],
+        6 * 4 + 4,
+    ),
+    "interleaved": (
+        (5, 6),
+        lambda: layers.Dense(8, use_bias=False),
+        lambda x: x[..., ::2] * ops.sigmoid(x[..., 1::2]),
+        6 * 4,
+    ),
+    "convolution": (
+        (9, 6),
+        lambda: layers.Conv1D(8, 3),
+        lambda x: ops.split(x, 2, axis=-1)[0] * ops.sigmoid(ops.split(x, 2, axis=-1)[1]),
+        3 * 6 * 4 + 4,
+    ),
+    "einsum": (
+        (5, 6),
+        lambda: layers.EinsumDense("btc,cd->btd", (5, 8), bias_axes="d"),
+        keras.activations.glu,
+        6 * 4 + 4,
+    ),
+    "half_precision": (
+        (4, 4, 6),
+        lambda: layers.Conv2D(8, 1, dtype="mixed_float16"),
+        keras.activations.glu,
+        6 * 4 + 4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GLUS)
+def test_the_half_of_a_layer_is_a_gate_of_the_other_half(name: str) -> None:
+    shape, layer, unit, weights = GLUS[name]
+    x = keras.Input(shape)
+    before = layer()
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(unit(before(x)))))
+    found = kv.attention.gates(model)
+    assert list(found["weights"]) == [weights]
+    parts = {"interleaved": "[..., 1:8:2]", "sliced": "[..., 0:4]"}
+    assert (
+        found["variables"]
+        .iloc[0]
+        .startswith(f"{before.name}/kernel{parts.get(name, '[..., 4:8]')}")
+    )
+    rows = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
+    values = ops.convert_to_numpy(ops.cast(before(rows), "float32"))
+    half = {"interleaved": values[..., 1::2], "sliced": values[..., :4]}.get(name, values[..., 4:])
+    (gate,) = kv.attention.gate_values(model, rows).values()
+    expected = 1 / (1 + np.exp(-half))
+    np.testing.assert_allclose(gate.reshape(expected.shape), expected, atol=2e-3)
+
+
+def _overlapping(x: Any) -> Any:
+    x = layers.Dense(8)(x)
+    return x[..., :5] * ops.sigmoid(x[..., 3:])
+
+
+def _of_positions(x: Any) -> Any:
+    x = layers.Dense(8)(x)
+    return x[:, :2] * ops.sigmoid(x[:, 2:])
+
+
+def _also_whole(x: Any) -> Any:
+    x = layers.Dense(8)(x)
+    return layers.Concatenate()([x, keras.activations.glu(x)])
+
+
+def _without_weights(x: Any) -> Any:
+    return keras.activations.glu(x)
+
+
+@pytest.mark.parametrize("inner", [_overlapping, _of_positions, _also_whole, _without_weights])
+def test_halves_that_are_not_apart_are_no_gates(inner: Any) -> None:
+    x = keras.Input((4, 6))
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(inner(x))))
+    assert kv.attention.gates(model).empty
+
+
+def test_a_choice_of_experts_is_a_gate() -> None:
+    x = keras.Input((6,))
+    experts = ops.stack([layers.Dense(3)(x) for _ in range(4)], axis=1)
+    best, places = ops.top_k(layers.Dense(4, name="router")(x), 2)
+    chosen = ops.take_along_axis(experts, places[..., None], axis=1)
+    mixed = ops.sum(chosen * ops.softmax(best)[..., None], axis=1)
+    found = kv.attention.gates(keras.Model(x, layers.Dense(2)(mixed)))
+    assert list(found["variables"]) == ["router/kernel, router/bias"]
+
+
+BOUNDED: dict[str, Any] = {
+    "softsign": lambda x: 0.5 * (1.0 + ops.softsign(x)),
+    "log_sigmoid": lambda x: ops.exp(ops.log_sigmoid(x)),
+    "log_softmax": lambda x: ops.exp(ops.log_softmax(x)),
+    "power": lambda x: ops.sigmoid(x) ** 2.5,
+    "inverse_root": lambda x: ops.rsqrt(1.0 + ops.square(x)),
+    "cosine": lambda x: 0.5 * (1.0 + ops.cos(x)),
+    "padded": lambda x: ops.pad(ops.sigmoid(x)[..., 1:], [[0, 0]] * 3 + [[0, 1]], "symmetric"),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_bounds_of_further_functions(name: str) -> None:
+    model = around(lambda x: Squeeze(x.shape[-1], BOUNDED[name])(x))
+    found = kv.attention.gates(model)
+    assert found[["low", "high"]].to_numpy().tolist() == [[0.0, 1.0]]
+
+
+class _Folding(layers.Layer):
+    """Gates each frame of a film by itself, the frames in the batch axis."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.inner = Squeeze(3, name="inner")
+
+    def call(self, films: Any) -> Any:
+        size = ops.shape(films)
+        frames = ops.reshape(films, (-1, *size[2:]))
+        return ops.reshape(self.inner(frames), (-1, *size[1:]))
+
+
+@pytest.mark.parametrize("reading", [kv.attention.gate_values, kv.attention.statistics])
+def test_gates_of_frames_in_the_batch_axis_are_refused(reading: Any) -> None:
+    film = keras.Input((2, 4, 4, 3))
+    folded = _Folding(name="folded")(film)
+    pooled = layers.Dense(3, "sigmoid")(layers.GlobalAveragePooling3D(keepdims=True)(folded))
+    model = keras.Model(film, layers.Flatten()(layers.Multiply(name="whole")([folded, pooled])))
+    films = np.random.default_rng(0).uniform(size=(3, 2, 4, 4, 3))
+    with pytest.raises(MethodError, match=r"'folded/inner'. Received: 6 for 3 samples"):
+        reading(model, films, verbose=0)
+    reading(model, films, gates="whole", verbose=0)
+
+
+def test_what_a_model_computes_itself_bears_its_name() -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="own")
+            self.features, self.gate = layers.Dense(3), layers.Dense(3, name="gate")
+
+        def call(self, x: Any) -> Any:
+            return self.features(x) * ops.sigmoid(self.gate(x))
+
+    model = Own()
+    rows = np.ones((2, 4), "float32")
+    model(rows)
+    found = kv.attention.gates(model, rows)
+    assert list(found.index) == list(found["source"]) == ["own"]
+    assert set(kv.attention.gate_values(model, rows, gates=["own"])) == {"own"}
+    declared = keras.Sequential([keras.Input((4,)), model])
+    assert kv.attention.gates(declared).index.tolist() == ["own"]
+
+
+def test_steps_of_time_distributed_are_found_where_their_number_is_known() -> None:
+    inner = around(lambda x: Squeeze(x.shape[-1], name="se")(x))
+    for steps, count in ((2, 2), (None, 0)):
+        films = keras.Input((steps, *inner.input_shape[1:]))
+        model = keras.Model(films, layers.TimeDistributed(inner)(films))
+        assert len(kv.attention.gates(model)) == count
+
+
+@pytest.mark.parametrize("gates", [[3], 3, [], [keras.layers.Multiply()]])
+def test_gates_that_are_no_addresses(gates: Any) -> None:
+    model = around(lambda x: Squeeze(x.shape[-1])(x))
+    with pytest.raises(InputError, match="`gates` must be addresses"):
+        kv.attention.gate_values(model, images(2), gates=gates)
+
+
+def test_gates_of_several_sizes_are_refused() -> None:
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(3, 1)(image)
+    gated = x * layers.Conv2D(1, 1, activation="sigmoid")(x)
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(gated))
+    batches = [(np.ones((2, size, size, 3)),) for size in (4, 6)]
+    with pytest.raises(InputError, match="one size where a gate differs by position"):
+        kv.attention.gate_values(model, (batch for batch in batches))

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import kerasviz as kv
+from kerasviz.errors import InputError
 from kerasviz.probe.attention import attend
 from kerasviz.probe.backend import softmaxes
 from kerasviz.probe.wrapper import Wrapper
@@ -251,3 +252,9 @@ def test_windows_in_the_batch_axis_are_refused() -> None:
         kv.attention.scores(model, models.TOKENS)
     with pytest.raises(kv.errors.MethodError, match="folded into the batch axis"):
         kv.AttentionRollout(model, grid=3)(models.TOKENS)
+
+
+@pytest.mark.parametrize("layers_", [3.5, [], ()])
+def test_a_choice_of_no_layers_is_refused(layers_: Any) -> None:
+    with pytest.raises(InputError, match="`layers` must name attention layers"):
+        kv.attention.scores(models.plain().model, np.ones((1, 4, 8)), layers_)

@@ -172,6 +172,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "decoder": ({"decoder_filters": (8,)}, "`decoder_filters` must be two whole numbers"),
     "head": ({"head_filters": 0}, "`head_filters` must be"),
     "filters": ({"filters": (8, 0.5)}, "`filters` must be"),
+    "no_filters": ({"filters": (0, 8)}, "`filters` must be a whole number from 1 on"),
+    "one_width": ({"filters": 8}, "`filters` must be a list"),
+    "one_rate": ({"dilation_rates": 3}, "`dilation_rates` must be a list"),
+    "one_decoder": ({"decoder_filters": 8}, "`decoder_filters` must be a list"),
+    "no_shape": ({"input_shape": None}, "`input_shape` must be"),
+    "empty_shape": ({"input_shape": (0, 12, 4)}, "`input_shape` must be"),
+    "broken_shape": ({"input_shape": (16.5, 12, 4)}, "`input_shape` must be"),
     "depth": ({"depth_scale": 0}, "`depth_scale` must be a number above 0"),
 }
 

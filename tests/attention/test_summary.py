@@ -432,3 +432,53 @@ def test_shared_layers_count_once() -> None:
     values = kv.attention.weights(model, {"conv": "conv/kernel", "same": "conv/.*"})
     assert values["conv", "kernel"].size == values["same", "kernel"].size
     assert values["conv", "kernel"].size == model.get_layer("conv").kernel.numpy().size
+
+
+def test_a_gate_that_the_model_itself_computes_is_a_group() -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="own")
+            self.features, self.gate = layers.Dense(3), layers.Dense(3, name="gate")
+
+        def call(self, x: Any) -> Any:
+            return self.features(x) * keras.ops.sigmoid(self.gate(x))
+
+    model = Own()
+    model.build((None, 4))
+    table = kv.attention.summarize(keras.Sequential([keras.Input((4,)), model]))
+    assert table["count"].to_dict() == {
+        ("squeeze-excitation", "kernel"): 12,
+        ("squeeze-excitation", "bias"): 3,
+    }
+    assert set(table["depth"]) == {1}
+
+
+def test_the_model_is_traced_once(monkeypatch: pytest.MonkeyPatch, small: keras.Model) -> None:
+    fusion, calls = kv.attention.EncoderFusion, []
+    called = fusion.call
+
+    def noted(layer: Any, inputs: Any) -> Any:
+        calls.append(layer)
+        return called(layer, inputs)
+
+    monkeypatch.setattr(fusion, "call", noted)
+    kv.attention.summarize(small)
+    assert len(calls) == 1
+
+
+def test_a_model_that_cannot_run_is_read_by_its_types() -> None:
+    class Broken(layers.Layer):  # type: ignore[misc]
+        broken = False
+
+        def call(self, x: Any) -> Any:
+            if self.broken:
+                raise RuntimeError("no")
+            return x
+
+    tokens, broken = keras.Input((4, 6)), Broken()
+    attention = layers.MultiHeadAttention(2, 3, name="heads")
+    model = keras.Model(tokens, broken(attention(tokens, tokens)))
+    broken.broken = True
+    table = kv.attention.summarize(model)
+    assert ("query", "kernel") in table.index
+    assert table["depth"].isna().all()

@@ -158,6 +158,22 @@ def test_tokens_that_fit_no_grid_name_the_settings() -> None:
         kv.AttentionRollout(model, class_token=0)(images)
 
 
+def test_more_than_8_tokens_before_a_grid_must_be_said() -> None:
+    image = keras.Input((12, 12, 3))
+    x = layers.Reshape((36, 4))(layers.Conv2D(4, 2, strides=2)(image))
+    model = keras.Model(image, models.headed(layers.MultiHeadAttention(2, 4)(x, x)))
+    images = np.random.default_rng(0).normal(size=(1, 12, 12, 3)).astype("float32")
+    with pytest.raises(kv.errors.MethodError, match="up to 8 class tokens"):
+        kv.AttentionRollout(model, grid=(3, 3))(images)
+    assert kv.AttentionRollout(model, grid=(3, 3), class_token=27)(images).shape == (1, 12, 12)
+
+
+def test_numbers_of_numpy_are_settings() -> None:
+    model = build("attention").model
+    found = kv.AttentionRollout(model, discard=np.float32(0.5)).parameters
+    assert found["discard"] == 0.5
+
+
 def test_models_without_self_attention_and_wrong_settings_are_refused() -> None:
     case = build("functional")
     with pytest.raises(kv.errors.MethodError, match=r"which has none.*`kv\.GradCAM`"):

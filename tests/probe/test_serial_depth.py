@@ -6,10 +6,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
-from kerasviz.probe.serial_depth import serial_depths
+from kerasviz.probe.gates import gates_and_paths
 
 layers: Any = keras.layers
+
+
+def serial_depths(model: Any, groups: Any) -> list[int | None]:
+    found = gates_and_paths(model)
+    return [None if found is None else found[1].depth(group) for group in groups]
 
 
 def test_branches_count_once_and_calls_each_time() -> None:
@@ -69,7 +75,7 @@ def test_a_loop_hides_its_layers() -> None:
     assert serial_depths(model, [[dense]]) == [None]
 
 
-def test_a_model_that_cannot_run_has_no_depths() -> None:
+def test_a_model_that_cannot_run_raises_its_own_error() -> None:
     class Broken(keras.layers.Layer):  # type: ignore[misc]
         broken = False
 
@@ -82,4 +88,5 @@ def test_a_model_that_cannot_run_has_no_depths() -> None:
     model = keras.Sequential([keras.Input((3,)), dense, broken])
     assert serial_depths(model, [[dense]]) == [1]
     broken.broken = True
-    assert serial_depths(model, [[dense]]) == [None]
+    with pytest.raises(RuntimeError, match="no"):
+        serial_depths(model, [[dense]])

@@ -2,35 +2,26 @@
 
 A gate is a factor of a product that lies between 0 and 2 whatever the input, depends on the input,
 and is computed by weights of its own: weights from which every path to the model's outputs leads
-through it (through all parts of it where it is cut into parts, as a softmax over branches is).
+through it (through all parts of it where it is cut into parts, as a softmax over branches is), or
+columns of weights of which that is true, as of the half of a gated linear unit.
 Squeeze-and-excitation, CBAM, pixel-wise fusion and gated linear units are such; x·σ(x) (swish) and
 x·Φ(x) (GELU) are not, for they have no weights of their own.
-
-The bounds are interval arithmetic over the graph (Moore 1966), so that a sigmoid, a hard sigmoid,
-ReLU6 divided by 6, a softmax and a sigmoid of a sigmoid are all known for what they are.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import heapq
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from kerasviz.probe.backend import graph
+from kerasviz.probe.backend import gate_parts, graph
+from kerasviz.probe.backend.bounds import ANYTHING, MOVES, Bounds, all_bounds
+from kerasviz.probe.backend.gate_parts import READS, Part
 
 LARGEST = 2.0
-Bounds = tuple[float, float]
-ANYTHING: Bounds = (-np.inf, np.inf)
-MOVES = {
-    *("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "Tile", "BroadcastTo"),
-    *("StridedSlice", "Slice", "Split", "SplitV", "Unpack", "GatherV2"),
-}
-READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 WIDENED = {"BroadcastTo", "Tile"}
 
 
@@ -45,6 +36,7 @@ class Factor:
         place: Number of the op that computes the gate, in the order of the graph.
         product_place: The same for the product.
         handles: Handles of the variables that are read for this gate only.
+        parts: Units of other variables that are used for this gate only.
     """
 
     gate: Any
@@ -53,6 +45,7 @@ class Factor:
     place: int
     product_place: int
     handles: Sequence[Any]
+    parts: Sequence[Part]
 
 
 def factors(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Factor]:
@@ -63,9 +56,9 @@ def factors(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Factor]:
         for mine, other in (op.inputs, reversed(op.inputs)):
             gate = _narrow(mine)
             if id(gate) not in found and search.is_candidate(gate, other):
-                handles = search.own_handles(gate, other)
-                if handles:
-                    found[id(gate)] = search.factor(gate, op, handles)
+                handles, parts = search.own(gate, other)
+                if handles or parts:
+                    found[id(gate)] = search.factor(gate, op, handles, parts)
     return list(found.values())
 
 
@@ -79,6 +72,11 @@ def _narrow(tensor: Any) -> Any:
     while tensor.op.type in WIDENED and tensor.op.inputs[0].shape.rank == tensor.shape.rank:
         tensor = tensor.op.inputs[0]
     return tensor
+
+
+def _numbers(op: Any) -> Sequence[Any]:
+    """The outputs of an op, but for the places of what it chose, as `top_k` returns them."""
+    return op.outputs[:1] if op.type == "TopKV2" else op.outputs
 
 
 def _root(tensor: Any) -> Any:
@@ -97,7 +95,7 @@ class _Search:
         self._places = {id(op): place for place, op in enumerate(self._operations)}
         self._relevant = _leading_to(outputs)
         self._below = graph.Below(inputs, differentiable=False)
-        self._bounds = _all_bounds(self._operations)
+        self._bounds = all_bounds(self._operations)
         self._external = {id(internal): external for external, internal in here.captures}
 
     def products(self) -> list[Any]:
@@ -117,19 +115,30 @@ class _Search:
         ranked = gate.shape.rank is not None and gate.shape.rank == other.shape.rank
         return ranked and gate is not other and 0.0 <= low < high <= LARGEST
 
-    def own_handles(self, gate: Any, other: Any) -> list[Any]:
-        """Handles of the variables from which all paths to the outputs lead through the gate.
+    def own(self, gate: Any, other: Any) -> tuple[list[Any], list[Part]]:
+        """The variables, by handle, and the units of further ones from which all paths to the
+        outputs lead through the gate.
 
-        Empty where the other factor is computed from the gate.
+        None where the other factor is computed from the gate.
         """
         root = _root(gate)
         if self._depends_on(other, root):
-            return []
-        reads = [op for op in self._dominated(root) if op.type in READS]
-        handles = [self._external.get(id(op.inputs[0]), op.inputs[0]) for op in reads]
-        return list({id(one): one for one in handles}.values())
+            return [], []
+        region = self._dominated(root)
+        handles = [self._outside(op.inputs[0]) for op in region if op.type in READS]
+        parts = gate_parts.own_parts(region, self._relevant)
+        return (
+            list({id(one): one for one in handles}.values()),
+            [Part(self._outside(part.handle), part.units) for part in parts],
+        )
 
-    def factor(self, gate: Any, product: Any, handles: Sequence[Any]) -> Factor:
+    def _outside(self, handle: Any) -> Any:
+        """The handle outside of the graph that this one inside stands for."""
+        return self._external.get(id(handle), handle)
+
+    def factor(
+        self, gate: Any, product: Any, handles: Sequence[Any], parts: Sequence[Part]
+    ) -> Factor:
         """What is known of a gate."""
         return Factor(
             gate=gate,
@@ -138,6 +147,7 @@ class _Search:
             place=self._places[id(gate.op)],
             product_place=self._places[id(product)],
             handles=handles,
+            parts=parts,
         )
 
     def _dominated(self, gate: Any) -> list[Any]:
@@ -155,7 +165,7 @@ class _Search:
         push(gate.op)
         while waiting:
             _, op = heapq.heappop(waiting)
-            users = {id(user) for tensor in op.outputs for user in tensor.consumers()}
+            users = {id(user) for tensor in _numbers(op) for user in tensor.consumers()}
             if all(user in region for user in users & self._relevant):
                 region[id(op)] = op
                 push(op)
@@ -184,157 +194,3 @@ def _leading_to(outputs: Sequence[Any]) -> set[int]:
             found.add(id(op))
             stack += [tensor.op for tensor in op.inputs]
     return found
-
-
-def _all_bounds(operations: Sequence[Any]) -> dict[int, Bounds]:
-    """For each tensor of numbers, by `id`, what its values lie between."""
-    found: dict[int, Bounds] = {}
-    for op in operations:
-        if op.outputs and op.type in _RULES:
-            given = [found.get(id(x), _constant_bounds(x)) for x in op.inputs]
-            low, high = _RULES[op.type](op, given)
-            if not (np.isnan(low) or np.isnan(high)):
-                found.update((id(x), (float(low), float(high))) for x in op.outputs)
-    return found
-
-
-def _constant_bounds(tensor: Any) -> Bounds:
-    if tensor.dtype == tf.bool:
-        return 0.0, 1.0
-    value = tf.get_static_value(tensor) if tensor.op.type in ("Const", "Fill") else None
-    if value is None or not np.size(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
-        return ANYTHING
-    return float(np.min(value)), float(np.max(value))
-
-
-def _union(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return min(low for low, _ in given), max(high for _, high in given)
-
-
-def _first(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return given[0]
-
-
-def _added(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return sum(low for low, _ in given), sum(high for _, high in given)
-
-
-def _subtracted(_: Any, given: Sequence[Bounds]) -> Bounds:
-    (low, high), (other_low, other_high) = given
-    return low - other_high, high - other_low
-
-
-def _multiplied(_: Any, given: Sequence[Bounds]) -> Bounds:
-    corners = [0.0 if 0.0 in pair else pair[0] * pair[1] for pair in itertools.product(*given)]
-    return min(corners), max(corners)
-
-
-def _divided(op: Any, given: Sequence[Bounds]) -> Bounds:
-    low, high = given[1]
-    if low <= 0.0 <= high:
-        return ANYTHING
-    return _multiplied(op, [given[0], (1.0 / high, 1.0 / low)])
-
-
-def _inverse(op: Any, given: Sequence[Bounds]) -> Bounds:
-    return _divided(op, [(1.0, 1.0), given[0]])
-
-
-def _negated(_: Any, given: Sequence[Bounds]) -> Bounds:
-    low, high = given[0]
-    return -high, -low
-
-
-def _absolute(_: Any, given: Sequence[Bounds]) -> Bounds:
-    low, high = given[0]
-    least = 0.0 if low <= 0.0 <= high else min(abs(low), abs(high))
-    return least, max(abs(low), abs(high))
-
-
-def _squared(op: Any, given: Sequence[Bounds]) -> Bounds:
-    low, high = _absolute(op, given)
-    return low**2, high**2
-
-
-def _clipped(_: Any, given: Sequence[Bounds]) -> Bounds:
-    (low, high), (least, _), (_, most) = given
-    return min(max(low, least), most), min(max(high, least), most)
-
-
-def _rising(function: Callable[[float], float]) -> Callable[[Any, Sequence[Bounds]], Bounds]:
-    """The rule of a function that never falls."""
-
-    def rule(_: Any, given: Sequence[Bounds]) -> Bounds:
-        with np.errstate(all="ignore"):
-            return function(given[0][0]), function(given[0][1])
-
-    return rule
-
-
-def _sigmoid(x: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-x)))
-
-
-def _error_function(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return -1.0, 1.0
-
-
-def _share(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return 0.0, 1.0
-
-
-def _largest(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return max(low for low, _ in given), max(high for _, high in given)
-
-
-def _smallest(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return min(low for low, _ in given), min(high for _, high in given)
-
-
-def _joined(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return _union(_, given[:-1])
-
-
-def _selected(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return _union(_, given[1:])
-
-
-def _padded(_: Any, given: Sequence[Bounds]) -> Bounds:
-    return _union(_, [given[0], (0.0, 0.0)])
-
-
-_WITHIN = {
-    *("Mean", "Max", "Min", "AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D"),
-    *("StopGradient", "ResizeBilinear", "ResizeNearestNeighbor"),
-}
-_RULES: dict[str, Callable[[Any, Sequence[Bounds]], Bounds]] = {
-    **dict.fromkeys(MOVES | _WITHIN, _first),
-    "Split": lambda _, given: given[-1],
-    "Sigmoid": _rising(_sigmoid),
-    "Tanh": _rising(np.tanh),
-    "Exp": _rising(np.exp),
-    "Relu": _rising(lambda x: max(x, 0.0)),
-    "Relu6": _rising(lambda x: min(max(x, 0.0), 6.0)),
-    "Sqrt": _rising(lambda x: np.sqrt(max(x, 0.0))),
-    "Softmax": _share,
-    "Erf": _error_function,
-    "Add": _added,
-    "AddV2": _added,
-    "BiasAdd": _added,
-    "AddN": _added,
-    "Sub": _subtracted,
-    "Mul": _multiplied,
-    "RealDiv": _divided,
-    "Reciprocal": _inverse,
-    "Inv": _inverse,
-    "Neg": _negated,
-    "Abs": _absolute,
-    "Square": _squared,
-    "ClipByValue": _clipped,
-    "Maximum": _largest,
-    "Minimum": _smallest,
-    "Pack": _union,
-    "ConcatV2": _joined,
-    "SelectV2": _selected,
-    "Pad": _padded,
-}

@@ -1,0 +1,102 @@
+"""`kerasviz study`: experiments from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasviz.cli.outputs import OutputFolder
+from kerasviz.cli.progress import Steps
+from kerasviz.cli.quiet import import_keras
+from kerasviz.cli.tables import print_table, records
+from kerasviz.errors import InputError
+
+if TYPE_CHECKING:
+    from kerasviz.dynamics.comparison_result import Comparison
+
+_DPI = 150
+_DATA = ("patches", "cifar10")
+
+
+@dataclass(frozen=True)
+class InitializerOptions:
+    """What the command line asks for; see `kerasviz study initializers --help`."""
+
+    data: str = "patches"
+    epochs: int = 50
+    seeds: int = 3
+    num_train: int | None = None
+    output: Path = Path("kerasviz-initializers")
+    debug: bool = False
+
+
+def run_initializers(options: InitializerOptions) -> None:
+    """Train from each initializer and seed; write tables, pictures and a page.
+
+    Args:
+        options: What the command line asks for.
+
+    Raises:
+        KerasvizError: What is asked for cannot be done; the message says why.
+    """
+    if options.data not in _DATA:
+        raise InputError(
+            f"Expected --data {' or '.join(_DATA)}. Received: {options.data}. Choose one of them."
+        )
+    folder = OutputFolder(options.output)
+    with Steps() as steps:
+        with steps.step("Starting TensorFlow"):
+            import_keras(options.debug)
+        found = _train(options, steps)
+        with steps.step("Writing the page"):
+            page = _write(options, found, folder)
+    print(*found.words(), sep="\n")
+    print(page)
+
+
+def _train(options: InitializerOptions, steps: Steps) -> Comparison:
+    from kerasviz.dynamics.usual_initializers import standard_initializers
+    from kerasviz.studies.initializer_study import initializers
+
+    named = standard_initializers()
+    text = f"Training from {len(named)} initializers, {options.seeds} × {options.epochs} epochs"
+    with steps.step(text, total=len(named) * options.seeds * options.epochs) as advance:
+        return initializers(
+            options.data,
+            initializers=named,
+            seeds=range(options.seeds),
+            epochs=options.epochs,
+            num_train=options.num_train,
+            progress=_each_epoch(advance),
+        )
+
+
+def _each_epoch(advance: Callable[[], None]) -> Callable[[str, int, int], None]:
+    return lambda *_: advance()
+
+
+def _write(options: InitializerOptions, found: Comparison, folder: OutputFolder) -> Path:
+    import kerasviz
+    from kerasviz.report.initializers import initializers_section, last_epoch
+
+    section = initializers_section(found)
+    tables = {
+        "findings": found.findings(),
+        "weights": found.weights.table,
+        "features": found.features.table,
+        "training": found.training,
+    }
+    for name, table in tables.items():
+        folder.write(folder.file(name, ".csv"), table.to_csv(index=False).encode())
+    for caption, figure in section.figures.items():
+        picture = figure if isinstance(figure, bytes) else kerasviz.plots.to_png(figure, _DPI)
+        folder.write(folder.file(caption.lower(), ".png"), picture)
+    page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
+    kerasviz.report.write(page, section, title=section.title)
+    content = {"page": page.name, "data": options.data, "seeds": list(found.seeds)}
+    content |= {**found.provenance, "words": found.words()}
+    folder.write_json(summary, {**content, "findings": records(tables["findings"])})
+    print_table(last_epoch(found))
+    return page

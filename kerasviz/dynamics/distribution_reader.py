@@ -1,0 +1,242 @@
+"""Reading distributions again and again, compiled once: of what layers return, and of weights."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasviz.dynamics.distribution_result import Distributions, gathered
+from kerasviz.dynamics.metrics.statistic import real
+from kerasviz.dynamics.statistics import QUANTILES, Settings, Statistics, reading_of
+from kerasviz.errors import AddressError, InputError, MethodError
+from kerasviz.probe import addresses
+from kerasviz.probe import inputs as probe_inputs
+from kerasviz.probe.backend import graph, replicas
+from kerasviz.probe.backend.bounds import bounds_of
+from kerasviz.probe.evaluation import Evaluation
+from kerasviz.probe.held_weights import held_weights
+from kerasviz.probe.inputs import Batch
+from kerasviz.probe.provenance import provenance
+from kerasviz.probe.run import Run, run
+from kerasviz.probe.taps import Call
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A layer's output, as its statistics need to know it.
+
+    Attributes:
+        address: Where.
+        units: Size and number of the axis of units; None where there is none of a known size.
+        bounds: What its values lie between, where both are finite; else None.
+        dtype: Of its values.
+    """
+
+    address: str
+    units: tuple[int, int] | None
+    bounds: tuple[float, float] | None
+    dtype: str
+
+
+class DistributionReader(Evaluation):
+    """Reads how the outputs of layers are distributed, as often as asked, compiled once.
+
+    Runs by Keras's `evaluate`: data of any size, in memory that depends on the number of layers
+    and on one batch only; on all replicas when it is made under a strategy's scope. Statistics
+    are float64 whatever the model computes in.
+
+    Args:
+        model: Any built Keras 3 model; not cloned, not altered.
+        layers: Addresses, layer objects or indices. None: every call site whose output is a
+            single tensor of numbers.
+        quantiles: Numbers in [0, 1].
+        num_bins: Bins of the histograms, a power of two from 16 on.
+
+    Raises:
+        AddressError: A layer that the model does not have, or does not call.
+        InputError: Settings out of range.
+
+    Example:
+
+    ```python
+    reader = kv.dynamics.DistributionReader(model)
+    before = reader.read(images)
+    after = reader.read(images)  # same compiled function, the weights as they are then
+    print(after.table["std"] - before.table["std"])
+    ```
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Sequence[Any] | None = None,
+        quantiles: Sequence[float] = QUANTILES,
+        num_bins: int = 128,
+    ) -> None:
+        self._kept = _Kept(Settings(quantiles, num_bins))
+        super().__init__(model)
+        self._wanted = _wanted(model, layers)
+
+    def read(self, dataset: Any, batch_size: int = 32, verbose: Any = "auto") -> Distributions:
+        """Go through a data set.
+
+        Args:
+            dataset: Arrays in the model's structure, or anything that `evaluate` takes.
+            batch_size: Samples run at once when `dataset` holds arrays.
+            verbose: Keras's progress bar: "auto", 0, 1 or 2.
+
+        Returns:
+            `Distributions`, with the columns of `kv.dynamics.distributions`.
+
+        Raises:
+            AddressError: A layer that the model does not have, or does not call.
+            InputError: The data set is empty, or holds what does not fit the model.
+        """
+        for statistics in self._kept.by_address.values():
+            statistics.reset()
+        self.go_through(dataset, batch_size, verbose)
+        found = {address: one.found() for address, one in self._kept.by_address.items()}
+        return gathered(found, provenance(self.model))
+
+    def refresh(self) -> None:
+        """Forget what was traced, and look at the model anew."""
+        super().refresh()
+        self._kept.by_address = {}
+
+    def prepare(self, batch: Batch | None) -> bool:
+        if self._kept.by_address:
+            return True
+        sites = self.info("sites") if batch is None else self.traced("sites", batch).info
+        if sites is None:
+            return False
+        for dtype in {site.dtype for site in sites}:
+            self._kept.reading.step(dtype)
+        has_replicas = self._has_replicas
+        with self.distribute_strategy.scope() if has_replicas else contextlib.nullcontext():
+            self._kept.by_address = {
+                site.address: Statistics(self._kept.reading, site.units, site.bounds)
+                for site in sites
+            }
+        return True
+
+    def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
+        record = run(self.model, inputs)
+        calls = _chosen(record, self._wanted)
+        if key == "sites":
+            return {}, _sites(record, calls)
+        by_address = {call.address: call.output for call in calls}
+        for address, statistics in self._kept.by_address.items():
+            values = by_address[address]
+            statistics.update(replicas.all_or_none(values, *feeds) if feeds else values)
+        return {}, None
+
+
+class _Kept:
+    """Keeps the metrics out of Keras's attribute tracking."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.reading = reading_of(settings)
+        self.by_address: dict[str, Statistics] = {}
+
+
+class WeightReader:
+    """Reads how the values of each weight are distributed, as often as asked.
+
+    Args:
+        model: Any built Keras 3 model; not altered.
+        quantiles: Numbers in [0, 1].
+        num_bins: Bins of the histograms, a power of two from 16 on.
+
+    Raises:
+        InputError: Not a built Keras model, or settings out of range.
+
+    Example:
+
+    ```python
+    print(kv.dynamics.WeightReader(model).read().table["std"])
+    ```
+    """
+
+    def __init__(
+        self, model: keras.Model, quantiles: Sequence[float] = QUANTILES, num_bins: int = 128
+    ) -> None:
+        probe_inputs.check_model(model)
+        self._model = model
+        self._reading = reading_of(Settings(quantiles, num_bins))
+
+    def read(self) -> Distributions:
+        """The distributions now: a row for each weight, under its first address.
+
+        Raises:
+            MethodError: No weights at all, or quantized ones, whose numbers are codes.
+        """
+        found = {
+            held.addresses[0]: self._reading.of_values(held.values())
+            for held in held_weights(self._model)
+        }
+        if not found:
+            raise MethodError(
+                f"Expected a model with weights. Received: '{self._model.name}', which has none. "
+                "See `kv.dynamics.distributions` for what its layers return."
+            )
+        return gathered(found, provenance(self._model))
+
+
+def _wanted(model: keras.Model, layers: Any) -> tuple[str, ...] | None:
+    if layers is None:
+        return None
+    if isinstance(layers, (str, int, np.integer, keras.Operation)):
+        layers = [layers]
+    found = tuple(dict.fromkeys(addresses.to_address(model, layer) for layer in layers))
+    if not found:
+        raise InputError(
+            "`layers` must name at least one layer, or be None for all. Received: an empty list. "
+            "See `kv.layers(model)`."
+        )
+    return found
+
+
+def _chosen(record: Run, wanted: Sequence[str] | None) -> list[Call]:
+    if wanted is None:
+        calls = [c for c in record.calls if graph.is_here(c.output) and graph.is_real(c.output)]
+        if not calls:
+            raise MethodError(
+                f"Expected a model that calls layers. Received: '{record.recorder.model.name}', "
+                "which calls none that returns one tensor of numbers. See `kv.layers(model)`."
+            )
+        return calls
+    found = [record.find(address) for address in wanted]
+    for call in found:
+        if not graph.is_real(call.output):
+            raise AddressError(
+                f"`layers` must return real numbers. Received: {call.address!r}, which returns "
+                f"{call.output.dtype.name}. Choose a layer after it."
+            )
+    return found
+
+
+def _sites(record: Run, calls: Sequence[Call]) -> list[Site]:
+    bounds = bounds_of([call.output for call in calls])
+    return [
+        Site(
+            call.address,
+            _units(record, call),
+            pair if all(map(math.isfinite, pair)) else None,
+            real(call.output).dtype.name,
+        )
+        for call, pair in zip(calls, bounds, strict=True)
+    ]
+
+
+def _units(record: Run, call: Call) -> tuple[int, int] | None:
+    if len(call.output.shape) < 2:
+        return None
+    axis = record.channel_axis(call)
+    size = call.output.shape[axis]
+    return None if size is None else (int(size), axis)

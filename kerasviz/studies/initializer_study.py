@@ -1,0 +1,145 @@
+"""The initialization study: one small network, seven initializers, before and after training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasviz import samples
+from kerasviz.dynamics.comparison import compare_initializers
+from kerasviz.dynamics.comparison_result import Comparison
+from kerasviz.errors import InputError
+from kerasviz.probe.settings import whole
+
+SIZE = 32
+CLASSES = 10
+LEARNING_RATE = 1e-4
+TAPS = {
+    "blocks": ("block_1", "block_2", "block_3"),
+    "before ReLU": ("conv_1", "conv_2", "conv_3", "dense"),
+}
+WEIGHTS = ("conv_1/kernel", "conv_2/kernel", "conv_3/kernel", "dense/kernel")
+PATCHES = 4096
+DATA = ("patches", "cifar10")
+
+
+def initializer_network(initializer: Any = "glorot_uniform") -> keras.Model:
+    """The network of the study, compiled: 32×32×3 → 10 logits.
+
+    Three convolutions 3×3 of 16 channels with ReLU, a 2×2 max pool after the first two, 512 units
+    with ReLU, 10 logits; biases start at 0. Adam with learning rate 1e-4.
+
+    Args:
+        initializer: Of all kernels.
+    """
+    layers: Any = keras.layers
+    convolution: dict[str, Any] = {"padding": "same", "kernel_initializer": initializer}
+    picture = x = keras.Input((SIZE, SIZE, 3), name="picture")
+    for place in (1, 2, 3):
+        x = layers.Conv2D(16, 3, name=f"conv_{place}", **convolution)(x)
+        x = layers.ReLU(name="block_3" if place == 3 else f"relu_{place}")(x)
+        x = layers.MaxPooling2D(name=f"block_{place}")(x) if place < 3 else x
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(512, kernel_initializer=initializer, name="dense")(x)
+    x = layers.ReLU(name="dense_relu")(x)
+    logits = layers.Dense(CLASSES, kernel_initializer=initializer, name="classes")(x)
+    model = keras.Model(picture, logits, name="initializer_network")
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model
+
+
+def initializers(
+    data: Any = "patches",
+    *,
+    initializers: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    epochs: int = 50,
+    num_train: int | None = None,
+    num_samples: int = 512,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Comparison:
+    """Train one small network from several initializers; measure weights and features.
+
+    The network is that of `initializer_network`; inputs are scaled to [-1, 1], batches hold 64.
+    Measured are the kernels of the convolutions and of the first dense layer, and features at seven
+    places: the outputs of the three blocks, and before their ReLUs the convolutions and the first
+    dense layer; on training and validation samples and on uniform noise.
+
+    Args:
+        data: "patches": 4096 patches of photos, their classes the seven photos, and a quarter as
+            many for validation, all bundled. "cifar10": what `keras.datasets` downloads. Or
+            `((x_train, y_train), (x_validation, y_validation))` with pictures `(n, 32, 32, 3)` in
+            [0, 255] and classes below 10.
+        initializers: Name → initializer; None: the seven of
+            `kv.dynamics.standard_initializers`.
+        seeds: One run of each initializer a seed.
+        epochs: Of training.
+        num_train: Use only so many training samples; of patches, cut so many. None: all.
+        num_samples: How many samples of each kind of input features are measured on.
+        progress: Called after each epoch with the initializer's name, the seed, and how many
+            epochs are done.
+
+    Returns:
+        A `kv.dynamics.Comparison`.
+
+    Raises:
+        InputError: Settings out of range, or data of another shape.
+
+    Example:
+
+    ```python
+    found = kv.studies.initializers(
+        initializers={"zeros": "zeros"}, seeds=[0], epochs=1, num_train=64, num_samples=16
+    )
+    print(found.words())
+    ```
+    """
+    parts = [_scaled(part) for part in _data(data, num_train)]
+    return compare_initializers(
+        initializer_network,
+        (parts[0], parts[1]),
+        initializers,
+        seeds=seeds,
+        epochs=epochs,
+        layers=TAPS,
+        weights=WEIGHTS,
+        num_samples=num_samples,
+        progress=progress,
+    )
+
+
+def _data(data: Any, num_train: int | None) -> list[tuple[Any, Any]]:
+    count = None if num_train is None else whole(num_train, "num_train")
+    if isinstance(data, str) and data not in DATA:
+        raise InputError(
+            f"`data` must be one of {DATA}, or arrays. Received: {data!r}. Choose one of them."
+        )
+    if isinstance(data, str) and data == "patches":
+        found = samples.photo_patches(count or PATCHES, SIZE)
+        return [(found.x_train, found.y_train), (found.x_test, found.y_test)]
+    train, validation = keras.datasets.cifar10.load_data() if isinstance(data, str) else data
+    return [tuple(part[:count] for part in train), tuple(validation)]
+
+
+def _scaled(part: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures in [-1, 1] and flat classes."""
+    x, y = np.asarray(part[0]), np.asarray(part[1]).reshape(-1)
+    if x.shape[1:] != (SIZE, SIZE, 3) or len(x) != len(y):
+        raise InputError(
+            f"`data` must hold pictures (n, {SIZE}, {SIZE}, 3) and n classes. Received: "
+            f"{x.shape} and {y.shape}. Resize them."
+        )
+    if x.min() < 0 or x.max() > 255 or y.min() < 0 or y.max() >= CLASSES:
+        raise InputError(
+            f"`data` must hold pictures in [0, 255] and classes from 0 to {CLASSES - 1}. Received: "
+            f"{x.min()} to {x.max()} and {y.min()} to {y.max()}. Scale and number them so."
+        )
+    return (x / 127.5 - 1).astype("float32"), y
