@@ -99,11 +99,16 @@ def _application_name(spec: str) -> str:
 
 def _applications() -> dict[str, ModuleType]:
     modules = dict(inspect.getmembers(keras.applications, inspect.ismodule))
-    found = {}
+    found = {
+        name: module
+        for module in modules.values()
+        for name in vars(module)
+        if hasattr(module, "preprocess_input") and name[:1].isupper()
+    }
     for name, build in inspect.getmembers(keras.applications, inspect.isfunction):
         home = modules.get(build.__module__.rpartition(".")[2])
         if home is not None and hasattr(home, "preprocess_input"):
-            found[name] = home
+            found.setdefault(name, home)
     return found
 
 

@@ -161,15 +161,6 @@ def test_the_same_bits(kind, tmp_path) -> None:
     np.testing.assert_allclose(run.scalars["loss"], logs["loss"], rtol=1e-6)
 
 
-def test_the_training_step_is_traced_once(tmp_path) -> None:
-    TRACED.clear()
-    model, _ = trained("own-step", watchers(tmp_path), epochs=1)
-    before = model.train_function
-    model, _ = trained("own-step", watchers(tmp_path, overwrite=True), model=model, epochs=1)
-    assert model.train_function is before
-    assert len(TRACED) == 1
-
-
 def test_resumed_training_goes_on(tmp_path) -> None:
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "m.keras")
     trained("functional", [*watchers(tmp_path), checkpoint])
