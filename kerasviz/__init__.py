@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         dynamics,
         errors,
         plots,
+        receptive_fields,
         report,
         samples,
         studies,
         targets,
+        weights,
     )
     from kerasviz.attribution.attention_rollout import AttentionRollout
     from kerasviz.attribution.cam import CAM
@@ -70,11 +72,13 @@ _MODULES = {
     "images": "kerasviz.features.images",
     "objectives": "kerasviz.features.objectives",
     "plots": "kerasviz.plots",
+    "receptive_fields": "kerasviz.receptive_fields",
     "report": "kerasviz.report",
     "samples": "kerasviz.samples",
     "studies": "kerasviz.studies",
     "targets": "kerasviz.targets",
     "transforms": "kerasviz.features.transforms",
+    "weights": "kerasviz.weights",
 }
 
 __all__ = [
@@ -103,12 +107,14 @@ __all__ = [
     "layers",
     "objectives",
     "plots",
+    "receptive_fields",
     "report",
     "samples",
     "semantic_dictionary",
     "studies",
     "targets",
     "transforms",
+    "weights",
 ]
 
 

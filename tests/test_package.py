@@ -14,16 +14,21 @@ import kerasviz as kv
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "kerasviz").rglob("*.py"))
 HEAVY = {"tensorflow", "keras", "numpy", "pandas", "matplotlib", "scipy", "sklearn", "jinja2"}
+COMMON = {"errors", "files", "lazy"}
+METHOD = COMMON | {"probe", "samples", "plots"}
 BELOW = {
-    "probe": {"probe", "errors", "files"},
-    "plots": {"plots", "errors", "files"},
-    "samples": {"samples", "errors", "files"},
-    "callbacks": {"callbacks", "errors", "files", "plots", "dynamics", "attribution", "features"},
-    "dynamics": {"dynamics", "probe", "errors", "files", "samples", "plots"},
-    "studies": {"studies", "dynamics", "probe", "errors", "files", "samples", "plots"},
-    "attribution": {"attribution", "probe", "errors", "files", "samples", "plots"},
-    "attention": {"attention", "probe", "errors", "files", "samples", "plots"},
-    "features": {"features", "probe", "errors", "files", "samples", "plots"},
+    "probe": COMMON | {"probe"},
+    "plots": COMMON | {"plots"},
+    "samples": COMMON | {"samples"},
+    "attribution": METHOD | {"attribution"},
+    "features": METHOD | {"features"},
+    "receptive_fields": METHOD | {"receptive_fields"},
+    "weights": METHOD | {"weights", "features"},
+    "attention": METHOD | {"attention"},
+    "dynamics": METHOD | {"dynamics"},
+    "studies": METHOD | {"studies", "dynamics", "receptive_fields"},
+    "callbacks": COMMON
+    | {"callbacks", "plots", "dynamics", "attribution", "features", "receptive_fields"},
 }
 TENSORFLOW_ROOMS = (
     "kerasviz/probe/backend/",
@@ -59,12 +64,14 @@ def test_public_names_are_pinned() -> None:
         "layers",
         "objectives",
         "plots",
+        "receptive_fields",
         "report",
         "samples",
         "semantic_dictionary",
         "studies",
         "targets",
         "transforms",
+        "weights",
     ]
     for name in kv.__all__:
         assert getattr(kv, name) is not None

@@ -6,8 +6,9 @@ keeps what training did, epoch by epoch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
     from kerasviz.dynamics.absorption import ChannelGradients, channel_gradients
@@ -77,11 +78,7 @@ __all__ = [
     "weight_distributions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

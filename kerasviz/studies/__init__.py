@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
     from kerasviz.studies.initializer_study import initializer_network, initializers
@@ -15,11 +16,7 @@ _HOMES = {
 
 __all__ = ["initializer_network", "initializers"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
