@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from kerasviz.cli.failures import SOME_FAILED, one_line_errors
+from kerasviz.cli.failures import one_line_errors
+from kerasviz.cli.options import Debug, Imports, Labels, Model, Output, Preprocess
 from kerasviz.cli.tables import TableFormat
 
 app = typer.Typer(
@@ -25,27 +26,6 @@ study = typer.Typer(
     name="study", help="Run an experiment from end to end, offline.", no_args_is_help=True
 )
 app.add_typer(study)
-
-Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A .keras or .h5 file, a SavedModel folder, keras.applications:ResNet50 "
-        "(its ImageNet weights; ResNet50:none for random ones), or samples:efficientnet_lite0.",
-    ),
-]
-Imports = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--import",
-        metavar="MODULE",
-        help="Module that defines the model's custom classes, such as my_package.layers; "
-        "may be repeated.",
-    ),
-]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks, warnings and TensorFlow's log.")
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,17 +51,13 @@ def _root(
 @app.command()
 @one_line_errors
 def demo(
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page and the pictures.")
-    ] = Path("kerasviz-demo"),
+    output: Output = Path("kerasviz-demo"),
     debug: Debug = False,
 ) -> None:
     """Explain what a pretrained network sees in photos and looks for, offline; print the page."""
     from kerasviz.cli.demo import run_demo
-    from kerasviz.cli.quiet import no_foreign_warnings
 
-    with no_foreign_warnings(debug):
-        run_demo(output, debug)
+    run_demo(output, debug)
 
 
 @app.command()
@@ -114,33 +90,18 @@ def explain(
             "Default: the predicted class.",
         ),
     ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCALING",
-            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
-            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Class names: one a line, or JSON. Default: ImageNet's for 1000."
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and numbers.")
-    ] = Path("kerasviz-explain"),
+    preprocess: Preprocess = None,
+    labels: Labels = None,
+    output: Output = Path("kerasviz-explain"),
     imports: Imports = None,
     debug: Debug = False,
-) -> None:
+) -> bool:
     """Explain a model's answers for images, and print the path of the page.
 
     Each image is turned upright, its shorter side resized to the model's input and the centre cut
     out. Images that cannot be read are named and skipped; the exit code is then 1.
     """
     from kerasviz.cli.explain import ExplainOptions, run_explain
-    from kerasviz.cli.quiet import no_foreign_warnings
 
     options = ExplainOptions(
         model=model,
@@ -154,10 +115,7 @@ def explain(
         imports=imports or (),
         debug=debug,
     )
-    with no_foreign_warnings(debug):
-        complete = run_explain(options)
-    if not complete:
-        raise typer.Exit(SOME_FAILED)
+    return run_explain(options)
 
 
 @app.command()
@@ -196,32 +154,17 @@ def visualize(
     preset: Annotated[
         str, typer.Option(metavar="NAME", help="All other settings: lucid or keras-vis.")
     ] = "lucid",
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCALING",
-            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
-            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Class names: one a line, or JSON. Default: ImageNet's for 1000."
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and numbers.")
-    ] = Path("kerasviz-visualize"),
+    preprocess: Preprocess = None,
+    labels: Labels = None,
+    output: Output = Path("kerasviz-visualize"),
     imports: Imports = None,
     debug: Debug = False,
-) -> None:
+) -> bool:
     """Draw pictures that excite channels and classes of a model; print the path of the page.
 
     The channels of one layer are drawn side by side in one run. Layers that cannot be drawn are
     named; the exit code is then 1.
     """
-    from kerasviz.cli.quiet import no_foreign_warnings
     from kerasviz.cli.visualize import VisualizeOptions, run_visualize
 
     options = VisualizeOptions(
@@ -238,10 +181,7 @@ def visualize(
         imports=imports or (),
         debug=debug,
     )
-    with no_foreign_warnings(debug):
-        complete = run_visualize(options)
-    if not complete:
-        raise typer.Exit(SOME_FAILED)
+    return run_visualize(options)
 
 
 @app.command()
@@ -271,27 +211,17 @@ def attention(
         list[str] | None,
         typer.Option(metavar="MODEL", help="Another model to compare with; may be repeated."),
     ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCALING",
-            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
-            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and tables.")
-    ] = Path("kerasviz-attention"),
+    preprocess: Preprocess = None,
+    output: Output = Path("kerasviz-attention"),
     imports: Imports = None,
     debug: Debug = False,
-) -> None:
+) -> bool:
     """Say what a model's attention weights tell, and what its gates and heads do on data.
 
     Prints a table of the weights and the path of the page. Fusion, squeeze-and-excitation, gates
     of any spelling and stock attention layers are found; other weights are named with --group.
     """
     from kerasviz.cli.attention import AttentionOptions, run_attention
-    from kerasviz.cli.quiet import no_foreign_warnings
 
     options = AttentionOptions(
         model=model,
@@ -304,10 +234,7 @@ def attention(
         imports=imports or (),
         debug=debug,
     )
-    with no_foreign_warnings(debug):
-        complete = run_attention(options)
-    if not complete:
-        raise typer.Exit(SOME_FAILED)
+    return run_attention(options)
 
 
 @app.command(name="channel-gradients")
@@ -339,27 +266,17 @@ def channel_gradients(
             help="Batch normalization by each image's own statistics, not the moving ones.",
         ),
     ] = False,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCALING",
-            help="What the model expects: 0..1, -1..1, 0..255, or a module such as "
-            "keras.applications.resnet50. Default: what the model says of itself, else 0..1.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, picture and table.")
-    ] = Path("kerasviz-channel-gradients"),
+    preprocess: Preprocess = None,
+    output: Output = Path("kerasviz-channel-gradients"),
     imports: Imports = None,
     debug: Debug = False,
-) -> None:
+) -> bool:
     """Measure how much gradient each channel of each convolution absorbs and emits.
 
     Differentiated is the logit of the predicted class, times its probability. Prints a line a
     layer and the path of the page.
     """
     from kerasviz.cli.channel_gradients import ChannelGradientOptions, run_channel_gradients
-    from kerasviz.cli.quiet import no_foreign_warnings
 
     options = ChannelGradientOptions(
         model=model,
@@ -372,10 +289,7 @@ def channel_gradients(
         imports=imports or (),
         debug=debug,
     )
-    with no_foreign_warnings(debug):
-        complete = run_channel_gradients(options)
-    if not complete:
-        raise typer.Exit(SOME_FAILED)
+    return run_channel_gradients(options)
 
 
 @app.command()
@@ -389,11 +303,9 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write the page of a training run: what to notice, curves, distributions; print its path."""
-    from kerasviz.cli.quiet import no_foreign_warnings
     from kerasviz.cli.run_report import run_report
 
-    with no_foreign_warnings(debug):
-        run_report(run, output, debug)
+    run_report(run, output, debug)
 
 
 @app.command()
@@ -408,10 +320,8 @@ def layers(
 ) -> None:
     """List a model's layers with the addresses that --layer takes."""
     from kerasviz.cli.layers import run_layers
-    from kerasviz.cli.quiet import no_foreign_warnings
 
-    with no_foreign_warnings(debug):
-        run_layers(model, imports or (), form, debug)
+    run_layers(model, imports or (), form, debug)
 
 
 @app.command()
@@ -468,9 +378,7 @@ def simulate(
             "the address of a layer.",
         ),
     ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and numbers.")
-    ] = Path("kerasviz-simulate"),
+    output: Output = Path("kerasviz-simulate"),
     imports: Imports = None,
     debug: Debug = False,
 ) -> None:
@@ -479,7 +387,6 @@ def simulate(
     Random networks with and without attention on the same kernels, beside what is expected in
     closed form; print the means and the path of the page.
     """
-    from kerasviz.cli.quiet import no_foreign_warnings
     from kerasviz.cli.simulate import SimulateOptions, run_simulate
 
     options = SimulateOptions(
@@ -498,8 +405,7 @@ def simulate(
         imports=imports or (),
         debug=debug,
     )
-    with no_foreign_warnings(debug):
-        run_simulate(options)
+    run_simulate(options)
 
 
 @study.command(name="initializers")
@@ -524,21 +430,17 @@ def study_initializers(
             help="Training samples. Default: 4096 patches; all of cifar10.",
         ),
     ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, pictures and tables.")
-    ] = Path("kerasviz-initializers"),
+    output: Output = Path("kerasviz-initializers"),
     debug: Debug = False,
 ) -> None:
     """Train a small network from seven initializers; compare weights and features.
 
     Prints what was found and the path of the page.
     """
-    from kerasviz.cli.quiet import no_foreign_warnings
     from kerasviz.cli.study import InitializerOptions, run_initializers
 
     options = InitializerOptions(data, epochs, seeds, num_train, output, debug)
-    with no_foreign_warnings(debug):
-        run_initializers(options)
+    run_initializers(options)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import typer
 
 from kerasviz.cli.printing import printable
+from kerasviz.cli.quiet import no_foreign_warnings
 from kerasviz.errors import KerasvizError
 
 SOME_FAILED = 1
@@ -17,17 +18,18 @@ REFUSED = 2
 INTERNAL_ERROR = 70
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
 
-Command = TypeVar("Command", bound=Callable[..., None])
+Command = TypeVar("Command", bound=Callable[..., bool | None])
 
 
 def one_line_errors(command: Command) -> Command:
     """Make a command end with one line on stderr, and an exit code, where it would raise.
 
-    The exit codes: 2 when what the user asked for cannot be done, 70 for a fault of our own. With
-    `debug=True` among its arguments the traceback is printed first.
+    The exit codes: 1 when the command did a part, 2 when what the user asked for cannot be done, 70
+    for a fault of our own. With `debug=True` among its arguments the traceback is printed first,
+    and warnings are shown.
 
     Args:
-        command: A function for the command line.
+        command: A function for the command line. It may return whether it did all it was asked.
 
     Returns:
         The function with the same signature.
@@ -36,13 +38,16 @@ def one_line_errors(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with no_foreign_warnings(bool(kwargs.get("debug"))):
+                complete = command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
             raise
         except Exception as error:
             if kwargs.get("debug"):
                 typer.echo(traceback.format_exc(), err=True, nl=False)
             raise typer.Exit(_report(error)) from error
+        if complete is False:
+            raise typer.Exit(SOME_FAILED)
 
     return run  # type: ignore[return-value]
 
