@@ -19,6 +19,14 @@ _CPU = tf.config.list_physical_devices("CPU")[:1]
 tf.config.set_logical_device_configuration(_CPU[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+LONGEST = ("test_examples.py", "test_docs.py", "test_commands.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @functools.cache
 def build(name: str) -> Case:
     """The case of that name; built once, since nothing may alter it."""

@@ -19,14 +19,9 @@ from tests.conftest import build
 from tests.models import KINDS, Case
 
 pytestmark = pytest.mark.filterwarnings("ignore::kerasviz.errors.KerasvizWarning")
-METHODS = [
-    kv.Saliency,
-    kv.GuidedSaliency,
-    kv.DeconvNet,
-    kv.CAM,
-    kv.GradCAM,
-    kv.AttentionRollout,
-]
+GENERAL = [kv.Saliency, kv.GuidedSaliency, kv.DeconvNet, kv.GradCAM]
+SPECIAL = [kv.CAM, kv.AttentionRollout]
+METHODS = [*GENERAL, *SPECIAL]
 FORMS = [
     "functional",
     "subclassed",
@@ -65,14 +60,21 @@ def assert_same_state(before: list[Any], after: list[Any]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def run_everything(case: Case) -> int:
-    """Run all methods, taps and tables; how many of the methods accept the model."""
+def run_much(case: Case) -> int:
+    """Run two of the general methods, by turns, the special ones, taps and tables.
+
+    Returns:
+        How many of the methods accept the model.
+    """
+    turn = list(KINDS).index(case.name) % len(GENERAL)
     accepted = 0
-    for method in METHODS:
+    for method in (GENERAL[turn], GENERAL[turn - 1], *SPECIAL):
         with contextlib.suppress(MethodError):
             explainer = method(case.model)
-            explainer(case.inputs, target=target_of(case))
-            explainer.explain(case.inputs, target=target_of(case))
+            if method is GENERAL[turn]:
+                explainer(case.inputs, target=target_of(case))
+            else:
+                explainer.explain(case.inputs, target=target_of(case))
             accepted += 1
     kv.layers(case.model)
     kv.activations(case.model, case.inputs)
@@ -83,7 +85,7 @@ def run_everything(case: Case) -> int:
 def test_the_model_is_left_alone(case: Case) -> None:
     prediction = case.model.predict(case.inputs, verbose=0)
     before = state(case.model)
-    assert run_everything(case) >= 1
+    assert run_much(case) >= 1
     assert_same_state(before, state(case.model))
     after = case.model.predict(case.inputs, verbose=0)
     keras.tree.map_structure(np.testing.assert_array_equal, prediction, after)
