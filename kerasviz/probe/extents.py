@@ -227,9 +227,9 @@ def _filled(slot: probe_inputs.Slot, shape: tuple[int | None, ...], size: Any) -
     if size is None:
         if None in shape[1:]:
             raise InputError(
-                f"`input_size` must be given where the model leaves sizes open. Received: None for "
-                f"'{slot.name}' of shape {probe_inputs.shown(shape)}. Pass e.g. "
-                "`input_size=(224, 224)`."
+                "`input_size` must be given where the model leaves sizes open. Received: None for "
+                f"'{slot.name}' of shape {probe_inputs.shown(shape)}. Pass a whole number for each "
+                "size that is open."
             )
         return shape
     sizes = _checked_sizes(size, shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,8 @@ def apply(op: Any, given: Given) -> list[Extents]:
     rule = RULES.get(op.type)
     if rule is None:
         raise NotFollowed(f"the operation {op.type} is not understood")
+    if op.type not in _KEEP_ZEROS and any(e is not None and e.zero is not None for e in given):
+        raise NotFollowed(f"the operation {op.type} after attention with a mask is not understood")
     found = rule(op, given)
     if found is None:
         raise NotFollowed(f"what the operation {op.type} takes is known only when it runs")
@@ -47,7 +50,8 @@ def _value(tensor: Any) -> np.ndarray:
 
 def _combined(op: Any, given: Given) -> Extents:
     """Element by element, with broadcasting."""
-    found = hull(*(extents for extents in given if extents is not None))
+    known = [extents for extents in given if extents is not None]
+    found = known[0] if len(known) == 1 else hull(*known)
     return _broadcast(found, tuple(op.outputs[0].shape))
 
 
@@ -139,25 +143,35 @@ def _reduced(op: Any, given: Given) -> Extents:
 
 
 def _along_last(op: Any, given: Given) -> Extents:
-    """Each element depends on all along the last axis."""
+    """Each element depends on all along the last axis; what a fixed mask rules out is zero."""
     extents = _one(op, given)
-    return hull(extents, _unmasked(op, extents).reduced([-1], keep=True))
+    mask = _mask(op.inputs[0]) if op.type == "Softmax" else None
+    if mask is None:
+        return hull(extents, extents.reduced([-1], keep=True))
+    zero = np.broadcast_to(mask, extents.shape)
+    left = dataclasses.replace(extents, ends=np.where(zero, math.inf, extents.ends))
+    whole = hull(left, left.reduced([-1], keep=True))
+    return dataclasses.replace(whole, ends=np.where(zero, math.inf, whole.ends), zero=zero)
 
 
-MASKED = -1e4
-
-
-def _unmasked(op: Any, extents: Extents) -> Extents:
-    """Scores without those that a constant added to them rules out, as a causal mask does."""
-    adding = op.inputs[0].op
-    if op.type != "Softmax" or adding.type not in ("AddV2", "Sub"):
-        return extents
-    for tensor in adding.inputs:
-        mask = constants.computed(tensor)
-        if mask is not None and (mask < MASKED).any():
-            ends = np.where(np.broadcast_to(mask < MASKED, extents.shape), math.inf, extents.ends)
-            return Extents(ends, extents.shape, extents.steps)
-    return extents
+def _mask(scores: Any) -> np.ndarray | None:
+    """Which scores a constant rules out, as in causal attention; None for none."""
+    op = scores.op
+    if op.type == "SelectV2":
+        chosen, *sides = (constants.computed(tensor) for tensor in op.inputs)
+        found = False
+        for side, taken in zip(sides, (chosen, None if chosen is None else ~chosen), strict=True):
+            if side is not None and taken is not None:
+                found = found | (taken & (side < MASKED))
+    elif op.type in ("AddV2", "Sub"):
+        sides = [constants.computed(tensor) for tensor in op.inputs]
+        sign = -1 if op.type == "Sub" else 1
+        found = False
+        for side, factor in zip(sides, (1, sign), strict=True):
+            found = found | (False if side is None else side * factor < MASKED)
+    else:
+        return None
+    return np.asarray(found) if np.any(found) else None
 
 
 def _joined(op: Any, given: Given) -> Extents:
@@ -235,12 +249,15 @@ def _summed(op: Any, given: Given) -> Extents | None:
     terms, _, result = op.get_attr("equation").decode().replace(" ", "").partition("->")
     if "." in terms:
         return None
+    names = terms.split(",")
+    if any(len(set(term)) < len(term) for term in names):
+        return None
+    if any(e is not None and e.zero is not None for e in given):
+        return _weighted(names, result, given, op)
     sides = []
-    for term, extents in zip(terms.split(","), given, strict=True):
+    for term, extents in zip(names, given, strict=True):
         if extents is None:
             continue
-        if len(set(term)) < len(term):
-            return None
         gone = [axis for axis, letter in enumerate(term) if letter not in result]
         one = extents.reduced(gone) if gone else extents
         left = [letter for letter in term if letter in result]
@@ -249,6 +266,29 @@ def _summed(op: Any, given: Given) -> Extents | None:
             one = one if letter in left else one.expanded(axis)
         sides.append(one)
     return _broadcast(hull(*sides), tuple(op.outputs[0].shape))
+
+
+def _weighted(names: list[str], result: str, given: Given, op: Any) -> Extents:
+    """A sum with weights that may be zero: what is multiplied by zero is not seen."""
+    letters = result + "".join(sorted(set("".join(names)) - set(result)))
+    parts, zero = [], np.zeros([1] * len(letters), bool)
+    for term, extents in zip(names, given, strict=True):
+        if extents is None:
+            continue
+        order = [term.index(letter) for letter in letters if letter in term]
+        part, own = extents.transposed(order), extents.zero
+        own = None if own is None else own.transpose(order)
+        for axis, letter in enumerate(letters):
+            if letter not in term:
+                part = part.expanded(axis)
+                own = None if own is None else np.expand_dims(own, axis)
+        zero = zero if own is None else zero | own
+        parts.append(part)
+    both = hull(*parts)
+    ends = np.where(zero, math.inf, both.ends)
+    gone = range(len(result), len(letters))
+    whole = dataclasses.replace(both, ends=ends).reduced(gone)
+    return _broadcast(whole, tuple(op.outputs[0].shape))
 
 
 def _reversed(op: Any, given: Given) -> Extents:
@@ -395,6 +435,8 @@ def _depth_to_space(op: Any, given: Given) -> Extents | None:
     return split.transposed([0, 1, 3, 2, 4, 5]).reshaped(tuple(op.outputs[0].shape))
 
 
+MASKED = -1e4
+_KEEP_ZEROS = {"Einsum", "Identity", "StopGradient", "Cast"}
 RULES: dict[str, Rule] = {
     "Transpose": _transposed,
     "ExpandDims": _expanded,

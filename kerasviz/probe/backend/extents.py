@@ -56,11 +56,14 @@ class Extents:
             NaN: what lies beyond the border is not known.
         shape: The whole shape of the tensor.
         steps: How what is seen moves, for axes of the tensor of which that is known.
+        zero: Where the tensor is zero whatever the input is, for attention with a fixed mask;
+            None where that does not matter.
     """
 
     ends: np.ndarray
     shape: tuple[int, ...]
     steps: Mapping[int, Step]
+    zero: np.ndarray | None = None
 
     @classmethod
     def of_input(cls, shape: Sequence[int], axis: int) -> Extents:
@@ -174,13 +177,11 @@ class Extents:
         groups = _groups(self.shape, shape)
         flat = self.full([a for old, _ in groups if self._any_varies(old) for a in old])
         for old, new in groups:
-            if self._any_varies(old):
-                parts += [shape[axis] for axis in new]
-            else:
-                parts += [1] * len(new)
-            steps.update(self._regrouped(old, new, shape))
-        ends = flat.reshape(ROWS, *parts)
-        ends = _compressed(ends, range(len(shape)))
+            varies = self._any_varies(old)
+            parts += [shape[axis] if varies else 1 for axis in new]
+        ends = _compressed(flat.reshape(ROWS, *parts), range(len(shape)))
+        for old, new in groups:
+            steps.update(self._regrouped(old, new, shape, ends))
         kept = {
             axis: step
             for axis, step in steps.items()
@@ -192,27 +193,39 @@ class Extents:
         return any(self.varies(axis) for axis in axes)
 
     def _regrouped(
-        self, old: Sequence[int], new: Sequence[int], shape: Sequence[int]
+        self, old: Sequence[int], new: Sequence[int], shape: Sequence[int], ends: np.ndarray
     ) -> dict[int, Step]:
         """The steps along the axes that take the place of others."""
+        merged = self._merged_step(old)
+        if merged is None:
+            return {}
+        step: Step | None = merged
+        found = {}
+        for axis in reversed([axis for axis in new if shape[axis] > 1] or new[:1]):
+            own = step if merged.distance or len(new) == 1 else _shown(ends, axis)
+            if own is not None:
+                found[axis] = own
+            step = step and step.scaled(shape[axis], 1)
+        return found
+
+    def _merged_step(self, axes: Sequence[int]) -> Step | None:
+        """How what is seen moves along the axis that these make when they become one."""
         step, lead = None, 1
-        for axis in old:
-            own, size = self.steps.get(axis), self.shape[axis]
+        for axis in axes:
+            size = self.shape[axis]
+            own = self.steps.get(axis) or _shown(self.ends, axis)
+            if own is None and self.varies(axis):
+                return None
             if step is None:
                 step = Step(size, 0) if own and lead > 1 else own
             elif own is None:
                 step = step.scaled(1, size)
-            elif step == own.scaled(size, 1) or size == 1:
-                step = own if size > 1 else step
-            else:
-                return {}
+            elif size > 1:
+                if step != own.scaled(size, 1):
+                    return None
+                step = own
             lead *= size
-        found = {}
-        for axis in reversed(new):
-            if step is not None and (shape[axis] > 1 or len(new) == 1 or axis == new[0]):
-                found[axis] = step
-                step = step.scaled(shape[axis], 1)
-        return found
+        return step
 
 
 def hull(*parts: Extents) -> Extents:
@@ -227,6 +240,8 @@ def hull(*parts: Extents) -> Extents:
     ends = aligned[0].ends
     for part in aligned[1:]:
         ends = np.minimum(ends, part.ends)
+    if len(parts) > 1 and (ends[2:] == -math.inf).all():
+        ends = _compressed(ends, range(rank))
     return Extents(ends, shape, _common_steps(aligned, shape))
 
 
@@ -294,6 +309,11 @@ def _beyond(ends: np.ndarray, step: Step | None, places: np.ndarray) -> np.ndarr
     values = ends[..., base.clip(0, size - 1)] - moved
     known = (base >= 0) & (base < size)
     return np.where(known | np.isinf(values), values, math.nan)
+
+
+def _shown(ends: np.ndarray, axis: int) -> Step | None:
+    """How what is seen moves along an axis of a tensor, as far as its elements show it."""
+    return found_step(np.moveaxis(ends[2:], axis + 1, -1))
 
 
 def _taken_step(step: Step | None, places: np.ndarray) -> Step | None:
