@@ -142,6 +142,12 @@ def _reduced(op: Any, given: Given) -> Extents:
     return _one(op, given).reduced(axes, bool(keep)) if axes else _one(op, given)
 
 
+def _each(op: Any, given: Given) -> list[Extents]:
+    """`IdentityN`: every output is an input."""
+    pairs = zip(given, op.inputs, strict=True)
+    return [extents or Extents.blind(tuple(tensor.shape)) for extents, tensor in pairs]
+
+
 def _along_last(op: Any, given: Given) -> Extents:
     """Each element depends on all along the last axis; what a fixed mask rules out is zero."""
     extents = _one(op, given)
@@ -362,11 +368,10 @@ def _channels_mixed(op: Any, extents: Extents, channel: int) -> Extents:
     if not extents.varies(channel):
         shape = (*extents.shape[:channel], count, *extents.shape[channel + 1 :])
         return Extents(extents.ends, shape, {a: s for a, s in extents.steps.items() if a != channel})
-    groups = 1
-    if op.type in convolutions.DEPTHWISE:
-        groups = extents.shape[channel]
-    elif op.type in convolutions.PLAIN:
-        groups = extents.shape[channel] // kernel[-2]
+    groups = extents.shape[channel] // (1 if op.type in convolutions.DEPTHWISE else kernel[-2])
+    if op.type in convolutions.TRANSPOSED or groups == 1:
+        whole = extents.reduced([channel], keep=True)
+        return whole.taken(channel, np.zeros(count, int))
     shape = list(extents.shape)
     shape[channel : channel + 1] = [groups, shape[channel] // groups]
     grouped = extents.reshaped(shape).reduced([channel + 1])
@@ -455,6 +460,7 @@ RULES: dict[str, Rule] = {
     "Cumsum": _accumulated,
     "TopKV2": _sorted,
     "SelectV2": _selected,
+    "IdentityN": _each,
     "SpaceToBatchND": _interleaved,
     "BatchToSpaceND": _put_together,
 }

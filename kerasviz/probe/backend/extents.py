@@ -210,6 +210,8 @@ class Extents:
 
     def _merged_step(self, axes: Sequence[int]) -> Step | None:
         """How what is seen moves along the axis that these make when they become one."""
+        if len(axes) == 1:
+            return self.steps.get(axes[0])
         step, lead = None, 1
         for axis in axes:
             size = self.shape[axis]
@@ -279,14 +281,15 @@ def _common_steps(parts: Sequence[Extents], shape: Sequence[int]) -> dict[int, S
 
 def found_step(ends: np.ndarray) -> Step | None:
     """How (rows, …, places) move along their last axis, where they show it; None otherwise."""
-    size = ends.shape[-1]
-    for period in range(1, size):
+    line = ends[(0,) * (ends.ndim - 1)]
+    signs = _SIGNS[: len(ends)].reshape(-1, *[1] * (ends.ndim - 1))
+    for period in range(1, ends.shape[-1]):
         with np.errstate(invalid="ignore"):
-            moved = ends[..., period:] - ends[..., :-period]
-        distance = moved[(0,) * moved.ndim]
-        signs = _SIGNS[: len(ends)].reshape(-1, *[1] * (ends.ndim - 1))
-        if np.isfinite(distance) and (moved * signs == distance).all():
-            return Step(period, int(distance))
+            moved = line[period:] - line[:-period]
+            if not np.isfinite(moved[0]) or (moved != moved[0]).any():
+                continue
+            if ((ends[..., period:] - ends[..., :-period]) * signs == moved[0]).all():
+                return Step(period, int(moved[0]))
     return None
 
 
