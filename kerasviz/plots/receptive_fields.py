@@ -57,7 +57,9 @@ def receptive_field(
     panel_height = PANEL * height / width
     columns = min(COLUMNS, len(fields))
     rows = math.ceil(len(fields) / columns)
-    label = (LINES + 1) * LINE_HEIGHT + 0.06
+    names = {name: wrapped(name, PANEL, LINES) for name in fields}
+    lines = max(map(len, names.values()))
+    label = (lines + 1) * LINE_HEIGHT + 0.06
     top = MARGIN + 2 * LINE_HEIGHT
     sheet = Sheet(
         2 * MARGIN + columns * PANEL + (columns - 1) * GAP,
@@ -69,11 +71,11 @@ def receptive_field(
         x = MARGIN + place % columns * (PANEL + GAP)
         y = top + place // columns * (panel_height + label + GAP)
         _draw(sheet.axes(x, y + label, PANEL, panel_height), shown, box, (height, width))
-        lines = wrapped(name, PANEL, LINES)
-        lines = [""] * (LINES - len(lines)) + lines
-        sheet.text(x, y, "\n".join(lines), weight="bold", linespacing=1.1)
         told = _told(box, (height, width), (sizes or {}).get(name))
-        sheet.text(x, y + LINES * LINE_HEIGHT + 0.03, told)
+        for row, text in enumerate(names[name]):
+            start = lines - len(names[name]) + row
+            sheet.text(x, y + start * LINE_HEIGHT, text, weight="bold")
+        sheet.text(x, y + lines * LINE_HEIGHT + 0.03, told)
     return sheet.figure
 
 
@@ -122,7 +124,7 @@ def _told(box: Box, size: tuple[int, int], whole: Sequence[int] | None) -> str:
     share = math.prod(sides) / math.prod(size)
     told = f"{sides[0]} × {sides[1]}, {_percent(share)} of the input"
     if whole is not None and any(n > side for n, side in zip(whole, sides, strict=True)):
-        told = f"{whole[0]} × {whole[1]}; inside {_percent(share)} of the input"
+        told = f"{whole[0]} × {whole[1]}, cut at the border to {_percent(share)} of the input"
     return told
 
 

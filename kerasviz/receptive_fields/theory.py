@@ -109,12 +109,14 @@ class ReceptiveFields:
         return [str(address) for address in self.table.index[big]]
 
     def telling(self, count: int = 6) -> list[str]:
-        """A few layers that show how the fields grow: each larger than the one before."""
+        """A few layers that show how the fields grow, up to the first that is as large as the input."""
         sizes = self.table[[f"size_{axis}" for axis in self.axes]].min(axis=1)
         known = sizes.dropna().astype(float)
         growing = known[known > known.cummax().shift(fill_value=0.0)]
         if not len(growing):
             return []
+        enough = growing[growing >= min(self.input_size)]
+        growing = growing[: enough.index[0]] if len(enough) else growing
         goals = np.geomspace(growing.iloc[0], growing.iloc[-1], count)
         nearest = [int(np.abs(np.log(growing.to_numpy() / goal)).argmin()) for goal in goals]
         return [str(growing.index[place]) for place in sorted(set(nearest))]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import kerasviz as kv
 
-SAMPLES = 96
+SAMPLES = 48
 
 
 def open_up(model: keras.Model, seed: int = 0) -> keras.Model:
