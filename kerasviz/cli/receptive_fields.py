@@ -59,7 +59,7 @@ def run_receptive_fields(options: ReceptiveFieldOptions) -> bool:
         with steps.step("Following the graph"):
             from kerasviz.receptive_fields import theoretical
 
-            found = theoretical(model, size, input=options.input)
+            found = theoretical(model, size, input_name=options.input)
         for address in options.layers:
             found.field(address)
         image, failures = _image(options, model, found, steps)

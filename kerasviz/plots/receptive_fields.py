@@ -129,4 +129,6 @@ def _told(box: Box, size: tuple[int, int], whole: Sequence[int] | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}" if share >= 0.0095 else f"{share:.2%}"
+    return (
+        f"{share:.0%}" if share >= 0.095 else f"{share:.1%}" if share >= 0.0095 else f"{share:.2%}"
+    )

@@ -115,28 +115,38 @@ def _chosen(record: Run, wanted: str | int | None) -> tuple[str, Any]:
     placed = [name for name, x in tensors.items() if record.input_positions(x)]
     if wanted is None and len(placed) != 1:
         raise MethodError(
-            "Expected a model with one input that has positions, or `input`. Received: "
+            "Expected a model with one input that has positions, or `input_name`. Received: "
             f"{len(placed)} such inputs of '{record.recorder.model.name}'"
-            + (f", {', '.join(map(repr, placed))}. Name one of them." if placed else
-               ": all it takes is features, of which a unit can have no field.")
+            + (
+                f", {', '.join(map(repr, placed))}. Name one of them."
+                if placed
+                else ": all it takes is features, of which a unit can have no field."
+            )
         )
     names = [*tensors]
     if wanted is None:
         name = placed[0]
-    elif isinstance(wanted, int) and not isinstance(wanted, bool) and -len(names) <= wanted < len(names):
+    elif (
+        isinstance(wanted, int)
+        and not isinstance(wanted, bool)
+        and -len(names) <= wanted < len(names)
+    ):
         name = names[wanted]
     elif isinstance(wanted, str) and wanted in tensors:
         name = wanted
     else:
         raise InputError(
-            f"`input` must be the name or the index of an input. Received: {wanted!r}. "
+            f"`input_name` must be the name or the index of an input. Received: {wanted!r}. "
             f"There are: {', '.join(map(repr, names))}."
         )
     if name not in placed:
         raise MethodError(
             f"Expected an input that has positions. Received: {name!r}, which holds features only."
-            + (f" Name another: {', '.join(map(repr, placed))}." if placed else
-               " There is no other: this model has no receptive fields.")
+            + (
+                f" Name another: {', '.join(map(repr, placed))}."
+                if placed
+                else " There is no other: this model has no receptive fields."
+            )
         )
     return name, tensors[name]
 
@@ -144,7 +154,9 @@ def _chosen(record: Run, wanted: str | int | None) -> tuple[str, Any]:
 def _site(record: Run, call: Call, flow: ExtentFlow) -> Site:
     kind, output = type(call.layer).__name__, call.output
     if not keras.ops.is_tensor(output):
-        return Site(call.address, kind, None, reason="returns several tensors: see the layers in it")
+        return Site(
+            call.address, kind, None, reason="returns several tensors: see the layers in it"
+        )
     shape = tuple(output.shape[1:])
     if not graph.is_here(output):
         return Site(call.address, kind, shape, reason="runs inside a loop: see the layer around it")
@@ -203,7 +215,7 @@ def _with_sizes(
     """The form with the sizes that are left open filled in."""
     _check_names(taken, input_size)
     shapes = [
-        _filled(slot, shape, input_size[slot.name] if slot.name in input_size else None)
+        _filled(slot, shape, input_size.get(slot.name))
         if isinstance(input_size, Mapping)
         else _filled(slot, shape, input_size)
         for slot, shape in zip(taken.slots, form.shapes, strict=True)
@@ -213,9 +225,11 @@ def _with_sizes(
 
 def _check_names(taken: probe_inputs.Declared, input_size: Sizes) -> None:
     names = [slot.name for slot in taken.slots]
-    strange = [name for name in input_size if name not in names] if isinstance(
-        input_size, Mapping
-    ) else []
+    strange = (
+        [name for name in input_size if name not in names]
+        if isinstance(input_size, Mapping)
+        else []
+    )
     if strange:
         raise InputError(
             f"`input_size` must name inputs of the model. Received: {strange[0]!r}. "
@@ -233,7 +247,7 @@ def _filled(slot: probe_inputs.Slot, shape: tuple[int | None, ...], size: Any) -
             )
         return shape
     sizes = _checked_sizes(size, shape)
-    fitting = [new for new in _candidates(shape, sizes, slot.is_sized)]
+    fitting = _candidates(shape, sizes, slot.is_sized)
     if not fitting:
         raise InputError(
             f"`input_size` must fit '{slot.name}' of shape {probe_inputs.shown(shape)}. Received: "

@@ -109,7 +109,7 @@ class ReceptiveFields:
         return [str(address) for address in self.table.index[big]]
 
     def telling(self, count: int = 6) -> list[str]:
-        """A few layers that show how the fields grow, up to the first that is as large as the input."""
+        """A few layers that show how fields grow, up to the first as large as the input."""
         sizes = self.table[[f"size_{axis}" for axis in self.axes]].min(axis=1)
         known = sizes.dropna().astype(float)
         growing = known[known > known.cummax().shift(fill_value=0.0)]
@@ -150,7 +150,7 @@ class ReceptiveFields:
         chosen = self.telling() if layers is None else list(layers)
         fields = {address: self.field(address, unit) for address in chosen}
         columns = [f"size_{axis}" for axis in self.axes]
-        sizes = {a: tuple(int(n) for n in self.table.loc[a, columns]) for a in chosen}
+        sizes = {a: tuple(map(int, self.table.loc[a, columns].to_numpy())) for a in chosen}
         return receptive_field(fields, self.input_size, image, sizes=sizes, **kwargs)
 
 
@@ -158,7 +158,7 @@ def theoretical(
     model: keras.Model,
     input_size: Sizes = None,
     *,
-    input: str | int | None = None,
+    input_name: str | int | None = None,
     inputs: Any = None,
 ) -> ReceptiveFields:
     """What the units of each layer can see of the input.
@@ -174,7 +174,7 @@ def theoretical(
         model: Any built Keras 3 model; not altered.
         input_size: Size of the input along its axes of positions, where the model leaves it open:
             one whole number, one per axis, or a dict of these by input name.
-        input: Name or index of the input whose positions are meant; None for the only one that
+        input_name: Name or index of the input whose positions are meant; None for the only one that
             has positions.
         inputs: A batch, for models that do not say what they take; only its shape counts.
 
@@ -183,7 +183,7 @@ def theoretical(
 
     Raises:
         InputError: A model that is not built, a size that is missing or does not fit.
-        MethodError: No input has positions, or several have and `input` is None.
+        MethodError: No input has positions, or several have and `input_name` is None.
 
     Reference:
         Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill
@@ -197,7 +197,7 @@ def theoretical(
     image[fields.field("encoder/conv", (3, 4))]
     ```
     """
-    sight = SightReader(model, input).sight(input_size, inputs)
+    sight = SightReader(model, input_name).sight(input_size, inputs)
     count = len(sight.size)
     axes = _AXES.get(count) or tuple(f"axis_{n}" for n in range(1, count + 1))
     found = {site.address: site.reason or boxes(site, sight.size) for site in sight.sites}

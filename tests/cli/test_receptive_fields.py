@@ -45,9 +45,7 @@ def test_table_picture_and_page(run, open_size, image_file, tmp_path):
 
 
 def test_without_a_picture_all_layers_that_change_it_are_listed(run, open_size, tmp_path):
-    result = run(
-        "receptive-fields", open_size, "--input-size", "24", "--output", tmp_path / "o"
-    )
+    result = run("receptive-fields", open_size, "--input-size", "24", "--output", tmp_path / "o")
     assert result.exit_code == 0, result.output
     first = [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
     assert [name for name in first if name in ("conv_1", "relu", "conv_2", "pool")] == [

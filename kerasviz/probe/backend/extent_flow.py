@@ -100,7 +100,7 @@ class ExtentFlow:
             per_axis = [
                 extent_rules.apply(op, [one and one[axis] for one in given]) for axis in range(axes)
             ]
-        except extent_rules.NotFollowed as error:
+        except extent_rules.NotFollowedError as error:
             return self._lost(op, str(error))
         return list(zip(*per_axis, strict=True))
 
@@ -155,7 +155,9 @@ def _through_steps(
     source: Extents | None, others: list[Extents], shape: tuple[int, ...], layer: Recurrence
 ) -> Extents:
     parts = [other.reduced(range(1, other.rank), keep=False) for other in others]
-    parts = [part.expanded(1) if len(shape) == 2 else part.expanded(1).expanded(2) for part in parts]
+    parts = [
+        part.expanded(1) if len(shape) == 2 else part.expanded(1).expanded(2) for part in parts
+    ]
     if source is not None:
         steps = source.reduced(range(2, source.rank))
         if layer.is_causal:

@@ -16,7 +16,7 @@ Given = list[Extents | None]
 Rule = Callable[[Any, Given], "Extents | list[Extents] | None"]
 
 
-class NotFollowed(Exception):
+class NotFollowedError(Exception):
     """An operation whose effect is not known; the message says which and why."""
 
 
@@ -28,23 +28,27 @@ def apply(op: Any, given: Given) -> list[Extents]:
         given: What its inputs see, None for those that do not depend on the input.
 
     Raises:
-        NotFollowed: The operation is not understood.
+        NotFollowedError: The operation is not understood.
     """
     rule = RULES.get(op.type)
     if rule is None:
-        raise NotFollowed(f"the operation {op.type} is not understood")
+        raise NotFollowedError(f"the operation {op.type} is not understood")
     if op.type not in _KEEP_ZEROS and any(e is not None and e.zero is not None for e in given):
-        raise NotFollowed(f"the operation {op.type} after attention with a mask is not understood")
+        raise NotFollowedError(
+            f"the operation {op.type} after attention with a mask is not understood"
+        )
     found = rule(op, given)
     if found is None:
-        raise NotFollowed(f"what the operation {op.type} takes is known only when it runs")
+        raise NotFollowedError(f"what the operation {op.type} takes is known only when it runs")
     return found if isinstance(found, list) else [found] * len(op.outputs)
 
 
 def _value(tensor: Any) -> np.ndarray:
     found = constants.computed(tensor)
     if found is None:
-        raise NotFollowed(f"what the operation {tensor.op.type} gives is known only when it runs")
+        raise NotFollowedError(
+            f"what the operation {tensor.op.type} gives is known only when it runs"
+        )
     return found
 
 
@@ -74,7 +78,7 @@ def _selected(op: Any, given: Given) -> Extents:
 def _one(op: Any, given: Given, place: int = 0) -> Extents:
     """The data input of an operation whose other inputs must not depend on the model's."""
     if given[place] is None or any(e is not None for i, e in enumerate(given) if i != place):
-        raise NotFollowed(f"the settings of the operation {op.type} depend on the input")
+        raise NotFollowedError(f"the settings of the operation {op.type} depend on the input")
     return given[place]  # type: ignore[return-value]
 
 
@@ -165,7 +169,7 @@ def _mask(scores: Any) -> np.ndarray | None:
     op = scores.op
     if op.type == "SelectV2":
         chosen, *sides = (constants.computed(tensor) for tensor in op.inputs)
-        found = False
+        found: Any = False
         for side, taken in zip(sides, (chosen, None if chosen is None else ~chosen), strict=True):
             if side is not None and taken is not None:
                 found = found | (taken & (side < MASKED))
@@ -227,7 +231,9 @@ def _looked_up(op: Any, given: Given) -> Extents | None:
 def _with_axes(numbers: Extents, op: Any) -> Extents:
     axis = int(_value(op.inputs[2])) if len(op.inputs) > 2 else 0
     if axis or op.get_attr("batch_dims"):
-        raise NotFollowed(f"the operation {op.type} looks up along another axis than the first")
+        raise NotFollowedError(
+            f"the operation {op.type} looks up along another axis than the first"
+        )
     while numbers.rank < op.outputs[0].shape.rank:
         numbers = numbers.expanded(numbers.rank)
     return numbers
@@ -327,7 +333,7 @@ def _accumulated(op: Any, given: Given) -> Extents:
     extents, axis = _one(op, given), int(_value(op.inputs[1]))
     axis %= extents.rank
     if op.get_attr("exclusive"):
-        raise NotFollowed(f"the operation {op.type} leaves out each element itself")
+        raise NotFollowedError(f"the operation {op.type} leaves out each element itself")
     ends = extents.full([axis])
     backwards = op.get_attr("reverse")
     ends = np.flip(ends, axis + 1) if backwards else ends
@@ -345,7 +351,7 @@ def _sorted(op: Any, given: Given) -> list[Extents]:
 
 def _normalized(op: Any, given: Given) -> list[Extents]:
     if op.get_attr("is_training"):
-        raise NotFollowed("batch normalization uses the statistics of the batch")
+        raise NotFollowedError("batch normalization uses the statistics of the batch")
     extents = _one(op, given)
     return [extents, *(Extents.blind(tuple(tensor.shape)) for tensor in op.outputs[1:])]
 
@@ -367,14 +373,16 @@ def _channels_mixed(op: Any, extents: Extents, channel: int) -> Extents:
     kernel, count = op.inputs[1].shape, op.outputs[0].shape[channel]
     if not extents.varies(channel):
         shape = (*extents.shape[:channel], count, *extents.shape[channel + 1 :])
-        return Extents(extents.ends, shape, {a: s for a, s in extents.steps.items() if a != channel})
+        return Extents(
+            extents.ends, shape, {a: s for a, s in extents.steps.items() if a != channel}
+        )
     groups = extents.shape[channel] // (1 if op.type in convolutions.DEPTHWISE else kernel[-2])
     if op.type in convolutions.TRANSPOSED or groups == 1:
         whole = extents.reduced([channel], keep=True)
         return whole.taken(channel, np.zeros(count, int))
-    shape = list(extents.shape)
-    shape[channel : channel + 1] = [groups, shape[channel] // groups]
-    grouped = extents.reshaped(shape).reduced([channel + 1])
+    split = list(extents.shape)
+    split[channel : channel + 1] = [groups, split[channel] // groups]
+    grouped = extents.reshaped(split).reduced([channel + 1])
     return grouped.taken(channel, np.repeat(np.arange(groups), count // groups))
 
 
