@@ -36,7 +36,7 @@ class ReceptiveFields:
             - `stride_*`: input positions between neighbouring units, a fraction after upsampling;
             - `offset_*`: the centre of the first unit's field, in input positions counted from 0;
             - `units_*`: number of units along the axis;
-            - `padding_*`: the largest share of a field that hangs over the border, in [0, 1];
+            - `padding_*`: the largest share of a field that lies outside the input, in [0, 1];
 
             and for all axes together `type` of the layer, `shape` of its output, `covering`: the
             share of units that can see the whole input, and `reason`: why a row is empty, else "".

@@ -56,8 +56,9 @@ def test_a_stack_by_hand(worked) -> None:
     assert along(table, "pad") == pytest.approx([5, 4, -2, 8, 1])
     # 5 + 2 · 4; the first is at -2 + 4.
     assert along(table, "dilated") == pytest.approx([13, 4, 2, 6, 5 / 13])
-    # 5 + 4 · 4 with taps two apart, 5 + 2 = 7 padded units less 4.
-    assert along(table, "dilated", "width") == pytest.approx([21, 4, 6, 3, 5 / 21])
+    # 5 + 4 · 4 with taps two apart, 7 padded units less 4. The first unit's first tap is on padding
+    # and its second one at 4: of -4 … 16 it sees 4 … 16.
+    assert along(table, "dilated", "width") == pytest.approx([21, 4, 6, 3, 8 / 21])
     assert along(table, "up") == pytest.approx([13, 2, 2, 12, 5 / 13])
     assert along(table, "norm") == along(table, "up")
     assert along(table, "all")[0] == 24
@@ -119,10 +120,9 @@ def test_tokens_and_time() -> None:
     assert along(film.table, "steps_2", "depth")[:2] == [1, 1]
 
 
-# Araujo, Norris, Sim 2019 (Distill), table of sizes, strides and paddings of published networks:
-# resnet_v1_50 483, mobilenet_v1 315 at stride 32; vgg_16 212 at the last pooling. Keras moves the
-# stride of a ResNet's block from its 3x3 to its first 1x1 convolution, as the paper does and
-# TensorFlow's slim does not; of the 3x3 of the 16 blocks that changes which see which stride.
+# Araujo, Norris, Sim, Distill 2019, table of published networks: resnet_v1_50 483 and mobilenet_v1
+# 315, both at stride 32. Their ResNet strides at the end of a stage and Keras's at the start of the
+# next, but in both the 3x3 convolutions of a stage lie on that stage's grid: the sizes agree.
 @pytest.mark.parametrize(
     ("name", "layer", "size", "stride", "offset"),
     [("ResNet50", "conv5_block3_out", 483, 32, 0.0), ("MobileNet", "conv_pw_13_relu", 315, 32, 31)],
