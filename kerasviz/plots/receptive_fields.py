@@ -124,7 +124,7 @@ def _told(box: Box, size: tuple[int, int], whole: Sequence[int] | None) -> str:
     share = math.prod(sides) / math.prod(size)
     told = f"{sides[0]} × {sides[1]}, {_percent(share)} of the input"
     if whole is not None and any(n > side for n, side in zip(whole, sides, strict=True)):
-        told = f"{whole[0]} × {whole[1]}, cut at the border to {_percent(share)} of the input"
+        told = f"{whole[0]} × {whole[1]}, cut to {_percent(share)} of the input"
     return told
 
 
