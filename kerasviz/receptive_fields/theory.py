@@ -194,7 +194,7 @@ def theoretical(
     ```python
     fields = kv.receptive_fields.theoretical(model)
     fields.table[["size_height", "stride_height"]]
-    image[fields.field("encoder/conv", (3, 4))]
+    fields.field("encoder/conv", (3, 4))
     ```
     """
     sight = SightReader(model, input_name).sight(input_size, inputs)
