@@ -24,6 +24,7 @@ SMALL = {
         *["--names", "orthogonal", "--epochs", "1"],
         *["--seeds", "1", "--num", "64"],
     ],
+    "receptive_fields": ["--size", "64"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
     "rgbd_grasping": [
         *["--size", "16", "--scenes", "8", "--tested", "8", "--epochs", "1"],

@@ -292,6 +292,62 @@ def channel_gradients(
     return run_channel_gradients(options)
 
 
+@app.command(name="receptive-fields")
+@one_line_errors
+def receptive_fields(
+    model: Model,
+    image: Annotated[
+        str | None,
+        typer.Argument(metavar="[IMAGE]", help="An image file to draw fields on."),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A layer to list and to draw; may be repeated. Default: those that change what is "
+            "seen, and a few drawn.",
+        ),
+    ] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="224, or HEIGHTxWIDTH: for models that leave it open.",
+        ),
+    ] = None,
+    input_name: Annotated[
+        str | None,
+        typer.Option("--input", metavar="NAME", help="Which input, for models with several."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the page, picture and table.")
+    ] = Path("kerasviz-receptive-fields"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Say how much of the input the units of each layer can see, and draw it.
+
+    Prints a row per layer that changes it and the path of the page.
+    """
+    from kerasviz.cli.quiet import no_foreign_warnings
+    from kerasviz.cli.receptive_fields import ReceptiveFieldOptions, run_receptive_fields
+
+    options = ReceptiveFieldOptions(
+        model=model,
+        image=image,
+        layers=layer or (),
+        input_size=input_size,
+        input=input_name,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    with no_foreign_warnings(debug):
+        complete = run_receptive_fields(options)
+    if not complete:
+        raise typer.Exit(SOME_FAILED)
+
+
 @app.command()
 @one_line_errors
 def report(

@@ -51,8 +51,10 @@ def _print_text(table: pd.DataFrame) -> None:
 
 
 def _cell(value: Any) -> str:
+    if _is_missing(value):
+        return ""
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.4g}"
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
@@ -72,7 +74,13 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    is_number = not isinstance(value, float) or math.isfinite(value)
+    return value if is_number and not _is_missing(value) else None
+
+
+def _is_missing(value: Any) -> bool:
+    """NaN, or pandas' NA."""
+    return type(value).__name__ == "NAType" or (isinstance(value, float) and math.isnan(value))
 
 
 _PRINTERS = {

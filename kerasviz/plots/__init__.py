@@ -23,6 +23,7 @@ from kerasviz.plots.initializers import initializer_histograms
 from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
+from kerasviz.plots.receptive_fields import receptive_field
 from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.training_run import training_run
 
@@ -46,6 +47,7 @@ __all__ = [
     "overlay",
     "pictures",
     "plot_explanation",
+    "receptive_field",
     "rgbd_scenes",
     "semantic_dictionary",
     "simulations",

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
-    pass
+    from kerasviz.receptive_fields.theory import ReceptiveFields, theoretical
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "ReceptiveFields": "theory",
+    "theoretical": "theory",
+}
 
-__all__: list[str] = []
+__all__: list[str] = ["ReceptiveFields", "theoretical"]
 
 __getattr__ = lazily(__name__, _HOMES)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+LARGEST = 4_000_000
 _ARITHMETIC: Mapping[str, Callable[..., Any]] = {
     "AddV2": operator.add,
     "Sub": operator.sub,
@@ -44,3 +46,53 @@ def elements(vector: Any) -> list[int | None] | None:
         return None
     parts = [value(part) for part in vector.op.inputs]
     return [None if part is None else int(part) for part in parts]
+
+
+def computed(tensor: Any) -> np.ndarray | None:
+    """The same for tensors of any size that any operations make of constants.
+
+    None where the tensor depends on inputs, weights or chance.
+    """
+    return _computed(tensor, {})
+
+
+def _computed(tensor: Any, known: dict[int, list[Any] | None]) -> np.ndarray | None:
+    found = tf.get_static_value(tensor)
+    if found is not None:
+        return np.asarray(found)
+    op = tensor.op
+    if id(op) not in known:
+        known[id(op)] = _results(op, known)
+    results = known[id(op)]
+    return None if results is None else results[tensor.value_index]
+
+
+def _results(op: Any, known: dict[int, list[Any] | None]) -> list[Any] | None:
+    """What an op gives, computed now; None where that needs more than constants."""
+    is_small = all((x.shape.num_elements() or 0) <= LARGEST for x in op.outputs)
+    if op.op_def.is_stateful or not len(op.inputs) or not is_small:
+        return None
+    arrays = []
+    for part in op.inputs:
+        arrays.append(_computed(part, known))
+        if arrays[-1] is None:
+            return None
+    compute = getattr(tf.raw_ops, op.type, None)
+    if compute is None:
+        return None
+    with tf.init_scope():
+        results = compute(**_arguments(op, compute, iter(arrays)))
+    several = results if isinstance(results, (list, tuple)) else [results]
+    return [result.numpy() for result in several]
+
+
+def _arguments(op: Any, compute: Callable[..., Any], arrays: Iterator[Any]) -> dict[str, Any]:
+    """The inputs and the settings of an op, by name."""
+    given: dict[str, Any] = {}
+    for argument in op.op_def.input_arg:
+        listed = argument.number_attr or argument.type_list_attr
+        count = op.get_attr(listed) if argument.number_attr else 1
+        given[argument.name] = [next(arrays) for _ in range(count)] if listed else next(arrays)
+    names = inspect.signature(compute).parameters
+    settings = {n: op.get_attr(n) for n in names if n in op.node_def.attr and n not in given}
+    return given | settings

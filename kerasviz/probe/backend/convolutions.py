@@ -103,12 +103,12 @@ def sites() -> list[Site]:
 def _convolution(op: Any) -> Convolution | None:
     kind = _kind(op)
     source = op.inputs[2 if kind == "transposed" else 0]
-    channels = _channel_axis(op)
+    channels = channel_axis(op)
     if source.shape[channels] is None or None in op.inputs[1].shape:
         return None
     kernel = _kernel(op.inputs[1], kind)
     groups = source.shape[channels] // kernel.shape[1]
-    walk = _Walk(source, op.outputs[0], _axes(op, kind, source), channels)
+    walk = _Walk(source, op.outputs[0], position_axes(op, source), channels)
     if not walk.back() or not walk.forward():
         return None
     axes = tuple(walk.axes)
@@ -121,7 +121,8 @@ def _kind(op: Any) -> str:
     return "depthwise" if op.type in DEPTHWISE else "plain"
 
 
-def _channel_axis(op: Any) -> int:
+def channel_axis(op: Any) -> int:
+    """The axis of channels of a convolution or pooling."""
     is_first = op.get_attr("data_format").decode().startswith("NC")
     return 1 if is_first else len(op.outputs[0].shape) - 1
 
@@ -135,13 +136,15 @@ def _kernel(kernel: Any, kind: str) -> Any:
     return tf.transpose(flat, (0, 2, 1)) if kind == "transposed" else flat
 
 
-def _axes(op: Any, kind: str, source: Any) -> list[Axis]:
-    rank, channels = len(source.shape), _channel_axis(op)
+def position_axes(op: Any, source: Any) -> list[Axis]:
+    """The axes of positions of a convolution or pooling of `source`, as the op itself has them."""
+    rank, channels = len(source.shape), channel_axis(op)
     positions = [axis for axis in range(1, rank) if axis != channels]
-    taps = op.inputs[1].shape.as_list()[:-2]
-    strides, dilations = op.get_attr("strides"), op.get_attr("dilations")
+    taps = _taps(op, positions)
+    strides = op.get_attr("strides")
+    dilations = [1] * rank if "Pool" in op.type else op.get_attr("dilations")
     longer, shorter = source, op.outputs[0]
-    if kind == "transposed":
+    if op.type in TRANSPOSED:
         longer, shorter = shorter, longer
     found = []
     for axis, count in zip(positions, taps, strict=True):
@@ -150,6 +153,13 @@ def _axes(op: Any, kind: str, source: Any) -> list[Axis]:
         before = _before(op, axis, longer, shorter, stride, reach)
         found.append(Axis(count, stride, dilation, before, axis, axis))
     return found
+
+
+def _taps(op: Any, positions: Sequence[int]) -> list[int]:
+    if "Pool" in op.type:
+        sizes = op.get_attr("ksize")
+        return [sizes[axis] for axis in positions]
+    return list(op.inputs[1].shape.as_list()[:-2])
 
 
 def _before(op: Any, axis: int, longer: Any, shorter: Any, stride: int, reach: int) -> Any:

@@ -1,0 +1,91 @@
+"""What the layers of a model can see, as a part of a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kerasviz.report.section import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from kerasviz.receptive_fields import ReceptiveFields
+
+READ = (
+    "The receptive field of a unit is the part of the input that can change it. Sizes count what "
+    "hangs over the border, as published sizes do; the pictures show what is inside. A field is "
+    "an upper bound: within it most of the influence comes from near the centre."
+)
+
+
+def receptive_fields_section(
+    found: ReceptiveFields,
+    image: np.ndarray | None = None,
+    layers: list[str] | None = None,
+    title: str = "What the layers can see",
+) -> Section:
+    """Fields drawn on a picture, what they mean in words, and the table.
+
+    Args:
+        found: What `kv.receptive_fields.theoretical` returns.
+        image: A picture to draw on; None for an empty one.
+        layers: Addresses to draw and to list; None draws a few and lists all.
+        title: Heading of the section.
+    """
+    figures = {}
+    if len(found.axes) == 2 and (layers or found.telling()):
+        figures["Receptive fields"] = found.plot(image, layers)
+    return Section(
+        title,
+        text="\n\n".join([READ, *receptive_fields_in_words(found)]),
+        figures=figures,
+        tables={"Receptive fields by layer": listed(found, layers)},
+        provenance=found.provenance,
+    )
+
+
+def listed(found: ReceptiveFields, layers: list[str] | None = None) -> pd.DataFrame:
+    """The rows of these layers, or of those that change what is seen; all columns but `padding`."""
+    table = found.table
+    dropped = [name for name in table.columns if name.startswith("padding")]
+    if layers:
+        return table.loc[layers].drop(columns=dropped)
+    kept = [f"{name}_{axis}" for axis in found.axes for name in ("size", "stride", "units")]
+    keys = table[[*kept, "reason"]].astype(str)
+    return table[(keys != keys.shift()).any(axis=1)].drop(columns=dropped)
+
+
+def receptive_fields_in_words(found: ReceptiveFields) -> list[str]:
+    """Where the whole input comes into sight, how small an object may get lost, what is unknown."""
+    said, table = [], found.table
+    size = " × ".join(map(str, found.input_size))
+    whole = found.seeing(*found.input_size)
+    if whole:
+        said.append(f"{whole[0]} is the first layer with fields as large as the input ({size}).")
+    else:
+        said.append(f"No layer has fields as large as the input ({size}).")
+    coarse = _coarsest(found)
+    if coarse is not None:
+        name, strides = coarse
+        said.append(
+            f"{name} has the coarsest grid: one unit every {' × '.join(f'{s:g}' for s in strides)} "
+            "positions. Objects smaller than that share a unit with what is around them."
+        )
+    unknown = table.index[table["reason"] != ""]
+    if len(unknown):
+        first: Any = unknown[0]
+        said.append(
+            f"Not known for {len(unknown)} of {len(table)} layers; {first}: "
+            f"{table.loc[first, 'reason']}."
+        )
+    return said
+
+
+def _coarsest(found: ReceptiveFields) -> tuple[str, list[float]] | None:
+    columns = [f"stride_{axis}" for axis in found.axes]
+    strides = found.table[columns].dropna()
+    if not len(strides):
+        return None
+    name: Any = strides.prod(axis=1).idxmax()
+    return str(name), [float(stride) for stride in strides.loc[name]]
