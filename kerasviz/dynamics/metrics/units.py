@@ -74,7 +74,7 @@ class DeadUnits(Statistic):
 
 
 def state_of_units(rows: Any, used: Any = None) -> Any:
-    """Per unit of `rows`, `(n, units)`: how many finite values, the least, the largest; `(3·units,)`.
+    """Per unit of `(n, units)`: how many finite values, the least, the largest; `(3·units,)`.
 
     Without marks of what is used, values that are all finite need no more than two passes.
     """
