@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,8 @@ def _not_finite(scalars: pd.DataFrame) -> Iterator[Advice]:
         since = _since(scalars[name], lambda x: x > 0)
         if since is not None:
             count = _last(scalars[name])
-            text = f"{_plain(address)}: {count:.0f} {group} are NaN or infinite since {{unit}} {since}."
+            what = f"{_plain(address)}: {count:.0f} {group} are NaN or infinite"
+            text = f"{what} since {{unit}} {since}."
             yield Advice("not finite", text, name, count, 0.0, since, curve=scalars[name])
 
 
@@ -203,7 +205,7 @@ def _steepest(norms: dict[str, pd.Series], ratio: float) -> str:
     if len(known) < 3:
         return ""
     sign = -1.0 if ratio < 1 else 1.0
-    steps = [sign * np.log(a / b) for (_, a), (_, b) in zip(known, known[1:], strict=False)]
+    steps = [sign * np.log(a / b) for (_, a), (_, b) in itertools.pairwise(known)]
     place = int(np.argmax(steps))
     return f", most of it between {_plain(known[place][0])} and {_plain(known[place + 1][0])}"
 

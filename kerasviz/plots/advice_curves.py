@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kerasviz.plots.colors import LINE, WARNING
 from kerasviz.plots.figures import new_figure
-from kerasviz.plots.reading import number, shortened
+from kerasviz.plots.reading import number
 
 WIDTH, HEIGHT, HEADING = 7.2, 1.55, 0.45
 COLUMNS, MOST = 3, 12
