@@ -59,7 +59,7 @@ def _panel(axes: Any, rule: str, name: str, curve: Any, threshold: float, unit: 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.set_xlabel(unit, fontsize=6.5, labelpad=1)
     last = f", now {number(values[-1])}" if len(values) else ""
-    words = [f"{rule}{last}", _end(name, 38)]
+    words = [f"{rule}{last}", _end(name, 34)]
     axes.set_title("\n".join(words), fontsize=6.5, loc="left", pad=3, parse_math=False)
 
 

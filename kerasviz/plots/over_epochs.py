@@ -17,7 +17,7 @@ from kerasviz.plots.pictures import colors_of_picture
 from kerasviz.plots.reading import number
 
 WIDTH, LEFT, RIGHT, GAP = 7.2, 0.75, 0.75, 0.08
-HEADING, WORDS = 0.42, 0.42
+HEADING, LINE_OF_WORDS = 0.42, 0.14
 
 
 def over_epochs(
@@ -58,11 +58,13 @@ def over_epochs(
     scale = RIGHT if is_map else 0.1
     side = min((WIDTH - LEFT - scale) / columns - GAP, 1.6)
     height = side * arrays[-1].shape[1] / arrays[-1].shape[2]
-    high = HEADING + WORDS + rows * (height + GAP) + 0.06
+    lines = 1 + max((note.count("\n") + 1 for note in notes), default=0) if notes else 1
+    top = HEADING + lines * LINE_OF_WORDS
+    high = top + rows * (height + GAP) + 0.06
     figure = new_figure(WIDTH, high)
     figure.text(0.02, 1 - 0.1 / high, title, fontsize=10, weight="bold", va="top")
     for place in range(rows):
-        bottom = high - HEADING - WORDS - (place + 1) * (height + GAP) + GAP
+        bottom = high - top - (place + 1) * (height + GAP) + GAP
         shown = [np.asarray(one[place], "float64") for one in arrays]
         norm, colors = _scale(shown)
         for column, values in enumerate(shown):

@@ -77,9 +77,13 @@ def _map_figure(name: str, unit: str, stack: Stack) -> Figure | None:
     chosen = set(_places(stack))
     for place, maps in enumerate(stack):
         if place in chosen:
-            score = math.nan if before is None else rank_correlation(before, maps)
-            ends = f"{rank_correlation(maps, last):.2f} with last"
-            notes.append(ends if math.isnan(score) else f"{score:.2f} with previous\n{ends}")
+            scores = [("with previous", before), ("with last", last)]
+            known = [
+                f"{score:.2f} {words}"
+                for words, other in scores
+                if other is not None and not math.isnan(score := rank_correlation(other, maps))
+            ]
+            notes.append("\n".join(known) or "no score: constant")
             titles.append(f"{unit} {stack.numbers[place]}")
             shown.append(maps[:MOST_IMAGES])
         before = maps
