@@ -150,7 +150,7 @@ def _not_finite(scalars: pd.DataFrame) -> Iterator[Advice]:
 def _dead_or_saturated(scalars: pd.DataFrame) -> Iterator[Advice]:
     for statistic, rule, threshold, words in SHARES:
         for name, _, address in _named(scalars, statistic):
-            since = _since(scalars[name], lambda x, least=threshold: x >= least)
+            since = _since(scalars[name], _at_least(threshold))
             if since is not None:
                 share = _last(scalars[name])
                 text = f"{_plain(address)}: {share:.0%} {words} since {{unit}} {since}."
@@ -256,6 +256,10 @@ def _named(scalars: pd.DataFrame, statistic: str) -> Iterator[tuple[str, str, st
         address, _, last = rest.rpartition("/")
         if last == statistic and address:
             yield str(name), group, address
+
+
+def _at_least(threshold: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: x >= threshold
 
 
 def _plain(name: str) -> str:
