@@ -18,6 +18,7 @@ from kerasviz.dynamics.drift import Histogram, wasserstein
 from kerasviz.dynamics.folder import Run
 
 LEFT_OUT = ("count", "variance")
+MOST_VALUES = 2**15
 WHERE_KNOWN = ("dead_units", "saturation")
 
 
@@ -87,22 +88,32 @@ class ActivationObserver(_Distributions):
         probe: Arrays `x`, or a tuple that begins with them.
         layers: Addresses, layer objects or indices; None: all.
         batch_size: Samples run at once.
+        most_values: How many values of each layer's output on a batch to look at; None: all.
     """
 
     name = "activations"
 
     def __init__(
-        self, probe: Any, layers: Sequence[Any] | None = None, batch_size: int = 32
+        self,
+        probe: Any,
+        layers: Sequence[Any] | None = None,
+        batch_size: int = 32,
+        most_values: int | None = MOST_VALUES,
     ) -> None:
         super().__init__()
         self._inputs, _, _ = probing.unpacked(probe)
         self._layers, self._batch_size = layers, batch_size
+        self._most_values = most_values
 
     def settings(self) -> dict[str, Any]:
-        return {"of": "a probe, in inference mode", "samples": probing.size_of(self._inputs)}
+        return {
+            "of": "a probe, in inference mode",
+            "samples": probing.size_of(self._inputs),
+            "most_values": self._most_values,
+        }
 
     def reader(self, model: keras.Model) -> DistributionReader:
-        return DistributionReader(model, self._layers)
+        return DistributionReader(model, self._layers, most_values=self._most_values)
 
     def read(self) -> Any:
         return self._reader.read(self._inputs, self._batch_size, verbose=0)
@@ -122,6 +133,7 @@ class DistributionWatcher(Watcher):
             None: weights only.
         layers: Whose outputs: addresses, layer objects or indices. None: all.
         batch_size: Samples run at once.
+        most_values: As in `kv.dynamics.DistributionReader`; fewer cost less.
         **options: `every`, `strict`, `overwrite`, `keep`, `tensorboard` of `Watcher`.
 
     Raises:
@@ -145,9 +157,10 @@ class DistributionWatcher(Watcher):
         layers: Sequence[Any] | None = None,
         *,
         batch_size: int = 32,
+        most_values: int | None = MOST_VALUES,
         **options: Any,
     ) -> None:
         observers: list[Observer] = [WeightObserver()]
         if probe is not None:
-            observers.append(ActivationObserver(probe, layers, batch_size))
+            observers.append(ActivationObserver(probe, layers, batch_size, most_values))
         super().__init__(folder, observers, "distributions", **options)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from kerasviz.dynamics.folder import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 DEAD = 0.5
 SATURATED = 0.5
@@ -19,6 +22,22 @@ LEAST_RATIO, MOST_RATIO = 1e-4, 1e-2
 LEAST_FLOW = 1e-3
 RISE, RISING_EPOCHS = 1.05, 3
 SHIFTS_AND_SCALES = ("bias", "beta", "gamma")
+RULES = (
+    "not finite",
+    "dead units",
+    "saturated",
+    "no gradient",
+    "gradient flow",
+    "small updates",
+    "large updates",
+    "rising loss",
+    "rising validation loss",
+)
+SHARES = (
+    ("dead_units", "dead units", DEAD, "dead units"),
+    ("saturation", "saturated", SATURATED, "of the values saturated"),
+)
+BLOCK = re.compile(r"(.*block_?\d+[a-z]?)(?![a-z0-9])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +49,11 @@ class Advice:
             updates", "large updates", "rising loss" or "rising validation loss".
         text: What it is, in a sentence.
         scalar: The column of `run.scalars` that it comes from.
-        value: The column's value in the last epoch.
+        value: What was found last; of the gradient flow, the ratio of the blocks.
         threshold: What the value is compared with.
-        since: From which epoch on, without a break.
+        since: From which epoch on, without a break; from which step, where `unit` says so.
+        unit: "epoch" or "step": where the numbers were kept.
+        curve: What is compared with the threshold, by epoch or step.
     """
 
     rule: str
@@ -41,6 +62,8 @@ class Advice:
     value: float
     threshold: float
     since: int
+    unit: str = "epoch"
+    curve: Any = dataclasses.field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
@@ -50,14 +73,16 @@ def advice(run: Run) -> list[Advice]:
     """What a practitioner would notice, the most serious first.
 
     A rule speaks of what holds in the last epoch, and says since when. Each looks at one column
-    of `run.scalars`; all thresholds are rules of thumb:
+    of `run.scalars`, or of `run.step_scalars` where a watcher looked every few batches and the
+    column is in no epoch: then it speaks of steps. All thresholds are rules of thumb:
 
     - not finite: "loss" is NaN or infinite, or a "…/not_finite" is above 0;
     - dead units: "activations/…/dead_units" is 0.5 or more (of the units, on the probe);
     - saturated: "activations/…/saturation" is 0.5 or more (of the values);
     - no gradient: "gradients/…/norm" is 0;
-    - gradient flow: of kernels and embeddings, "gradients/…/norm" of the first is below 1e-3 of
-      the last one's, or above 1e3 of it;
+    - gradient flow: the norm of the gradient of all kernels and embeddings of the first block,
+      from "gradients/…/norm", is below 1e-3 of the last block's, or above 1e3 of it. Blocks are
+      the parts of a nested model, the "block_3" of names that begin with such, else layers;
     - updates: of kernels and embeddings, "updates/…/ratio" is above 0 and below 1e-4, or above
       1e-2;
     - rising: "loss", or "val_loss", was above 1.05 times its lowest value in each of the last 3
@@ -78,72 +103,111 @@ def advice(run: Run) -> list[Advice]:
     print(*kv.dynamics.advice(kv.dynamics.Run("runs/dead")))
     ```
     """
-    scalars = run.scalars
     found: list[Advice] = []
-    for rule in (_not_finite, _dead, _saturated, _no_gradient, _flow, _updates, _rising):
-        found += rule(scalars)
-    return found
+    for unit, scalars in _kept(run):
+        for rule in (_not_finite, _dead_or_saturated, _no_gradient, _flow, _updates, _rising):
+            found += [
+                dataclasses.replace(one, unit=unit, text=one.text.format(unit=unit))
+                for one in rule(scalars)
+            ]
+    return sorted(found, key=lambda one: RULES.index(one.rule))
+
+
+def advice_figure(found: Sequence[Advice]) -> Figure | None:
+    """The curves that advice comes from, each with its threshold; None without advice."""
+    from kerasviz.plots.advice_curves import advice_curves
+
+    panels = [(one.rule, one.scalar, one.curve, one.threshold, one.unit) for one in found]
+    return advice_curves(panels) if panels else None
+
+
+def _kept(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The columns of epochs, and those that only steps have, one of them beyond the first."""
+    epochs, steps = run.scalars, run.step_scalars
+    yield "epoch", epochs
+    if len(steps) > 1:
+        only = steps[[name for name in steps.columns if name not in epochs.columns]]
+        yield "step", only.loc[:, only.iloc[1:].notna().any()]
 
 
 def _not_finite(scalars: pd.DataFrame) -> Iterator[Advice]:
     if "loss" in scalars:
-        since = _since(scalars["loss"], lambda x: ~np.isfinite(x), missing=True)
+        curve = scalars["loss"]
+        since = _since(curve, lambda x: ~np.isfinite(x), missing=True)
         if since is not None:
-            text = f"The loss is NaN or infinite since epoch {since}."
-            yield Advice("not finite", text, "loss", _last(scalars["loss"], True), 0.0, since)
+            text = f"The loss is NaN or infinite since {{unit}} {since}."
+            last = _last(curve, True)
+            yield Advice("not finite", text, "loss", last, 0.0, since, curve=curve)
     for name, group, address in _named(scalars, "not_finite"):
         since = _since(scalars[name], lambda x: x > 0)
         if since is not None:
             count = _last(scalars[name])
-            text = f"{address}: {count:.0f} {group} are NaN or infinite since epoch {since}."
-            yield Advice("not finite", text, name, count, 0.0, since)
+            what = f"{_plain(address)}: {count:.0f} {group} are NaN or infinite"
+            text = f"{what} since {{unit}} {since}."
+            yield Advice("not finite", text, name, count, 0.0, since, curve=scalars[name])
 
 
-def _dead(scalars: pd.DataFrame) -> Iterator[Advice]:
-    for name, _, address in _named(scalars, "dead_units"):
-        since = _since(scalars[name], lambda x: x >= DEAD)
-        if since is not None:
-            share = _last(scalars[name])
-            text = f"{address}: {share:.0%} dead units since epoch {since}."
-            yield Advice("dead units", text, name, share, DEAD, since)
-
-
-def _saturated(scalars: pd.DataFrame) -> Iterator[Advice]:
-    for name, _, address in _named(scalars, "saturation"):
-        since = _since(scalars[name], lambda x: x >= SATURATED)
-        if since is not None:
-            share = _last(scalars[name])
-            text = f"{address}: {share:.0%} of the values saturated since epoch {since}."
-            yield Advice("saturated", text, name, share, SATURATED, since)
+def _dead_or_saturated(scalars: pd.DataFrame) -> Iterator[Advice]:
+    for statistic, rule, threshold, words in SHARES:
+        for name, _, address in _named(scalars, statistic):
+            since = _since(scalars[name], _at_least(threshold))
+            if since is not None:
+                share = _last(scalars[name])
+                text = f"{_plain(address)}: {share:.0%} {words} since {{unit}} {since}."
+                yield Advice(rule, text, name, share, threshold, since, curve=scalars[name])
 
 
 def _no_gradient(scalars: pd.DataFrame) -> Iterator[Advice]:
     for name, group, address in _named(scalars, "norm"):
         since = _since(scalars[name], lambda x: x == 0) if group == "gradients" else None
         if since is not None:
-            text = f"{address}: its gradient on the probe is 0 since epoch {since}."
-            yield Advice("no gradient", text, name, 0.0, 0.0, since)
+            text = f"{_plain(address)}: its gradient on the probe is 0 since {{unit}} {since}."
+            yield Advice("no gradient", text, name, 0.0, 0.0, since, curve=scalars[name])
 
 
 def _flow(scalars: pd.DataFrame) -> Iterator[Advice]:
-    names = [
-        (name, address)
-        for name, group, address in _named(scalars, "norm")
-        if group == "gradients" and _is_kernel(address)
-    ]
-    if len(names) < 2:
+    blocks = _blocks(scalars)
+    if len(blocks) < 2:
         return
-    (first, first_address), (last, last_address) = names[0], names[-1]
-    ratios = scalars[first] / scalars[last].where(scalars[last] > 0)
+    norms = {
+        block: (scalars[columns] ** 2).sum(axis=1, skipna=False) ** 0.5
+        for block, columns in blocks.items()
+    }
+    first, *_, last = blocks
+    ratios = norms[first] / norms[last].where(norms[last] > 0)
     since = _since(ratios, lambda x: ((x < LEAST_FLOW) & (x > 0)) | (x > 1 / LEAST_FLOW))
     if since is not None:
         ratio = _last(ratios)
         text = (
-            f"Gradients of the first weight ({first_address}) are {ratio:.0e} of those of the last "
-            f"({last_address}) since epoch {since}."
+            f"Gradients of the first block ({_plain(first)}) are {ratio:.0e} of those of the last "
+            f"({_plain(last)}) since {{unit}} {since}{_steepest(norms, ratio)}."
         )
         threshold = LEAST_FLOW if ratio < 1 else 1 / LEAST_FLOW
-        yield Advice("gradient flow", text, first, _last(scalars[first]), threshold, since)
+        yield Advice("gradient flow", text, blocks[first][0], ratio, threshold, since, curve=ratios)
+
+
+def _blocks(scalars: pd.DataFrame) -> dict[str, list[str]]:
+    """The gradient norms of kernels and embeddings by block, in the order of depth."""
+    found: dict[str, list[str]] = {}
+    for name, group, address in _named(scalars, "norm"):
+        if group == "gradients" and _is_kernel(address) and scalars[name].notna().any():
+            layer = address.rpartition("/")[0] or address
+            part = layer.partition("/")[0]
+            named = BLOCK.match(part)
+            found.setdefault(named[1] if named else part, []).append(name)
+    return found
+
+
+def _steepest(norms: dict[str, pd.Series], ratio: float) -> str:
+    """Between which neighbours most of it happens, of more than two blocks."""
+    sizes = {block: _last(norm) for block, norm in norms.items() if norm.notna().any()}
+    known = [(block, size) for block, size in sizes.items() if size > 0]
+    if len(known) < 3:
+        return ""
+    sign = -1.0 if ratio < 1 else 1.0
+    steps = [sign * np.log(a / b) for (_, a), (_, b) in itertools.pairwise(known)]
+    place = int(np.argmax(steps))
+    return f", most of it between {_plain(known[place][0])} and {_plain(known[place + 1][0])}"
 
 
 def _updates(scalars: pd.DataFrame) -> Iterator[Advice]:
@@ -157,10 +221,12 @@ def _updates(scalars: pd.DataFrame) -> Iterator[Advice]:
             if since is not None:
                 ratio = _last(scalars[name])
                 text = (
-                    f"{address}: a step changes it by {ratio:.0e} of its norm since epoch {since}, "
+                    f"{_plain(address)}: a step changes it by {ratio:.0e} of its norm since "
+                    f"{{unit}} {since}, "
                     f"which is {word} ({LEAST_RATIO:.0e} to {MOST_RATIO:.0e} is usual)."
                 )
-                yield Advice(f"{word} updates", text, name, ratio, threshold, since)
+                rule, curve = f"{word} updates", scalars[name]
+                yield Advice(rule, text, name, ratio, threshold, since, curve=curve)
 
 
 def _rising(scalars: pd.DataFrame) -> Iterator[Advice]:
@@ -176,8 +242,11 @@ def _rising(scalars: pd.DataFrame) -> Iterator[Advice]:
         lowest = int(place)
         if since is None or (values.loc[since:].size < RISING_EPOCHS) or lowest >= since:
             continue
-        text = f"The {words} is above its lowest value, of epoch {lowest}, since epoch {since}."
-        yield Advice(f"rising {words}", text, name, float(values.iloc[-1]), threshold, since)
+        text = (
+            f"The {words} is above its lowest value, of {{unit}} {lowest}, since {{unit}} {since}."
+        )
+        value = float(values.iloc[-1])
+        yield Advice(f"rising {words}", text, name, value, threshold, since, curve=values)
 
 
 def _named(scalars: pd.DataFrame, statistic: str) -> Iterator[tuple[str, str, str]]:
@@ -187,6 +256,15 @@ def _named(scalars: pd.DataFrame, statistic: str) -> Iterator[tuple[str, str, st
         address, _, last = rest.rpartition("/")
         if last == statistic and address:
             yield str(name), group, address
+
+
+def _at_least(threshold: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: x >= threshold
+
+
+def _plain(name: str) -> str:
+    """A name as it may stand in a text that is still to be formatted."""
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _is_kernel(address: str) -> bool:

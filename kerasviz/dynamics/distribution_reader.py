@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from kerasviz.dynamics.statistics import QUANTILES, Settings, Statistics, readin
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import addresses
 from kerasviz.probe import inputs as probe_inputs
-from kerasviz.probe.backend import graph, replicas
+from kerasviz.probe.backend import compiled, graph, replicas
 from kerasviz.probe.backend.bounds import bounds_of
 from kerasviz.probe.evaluation import Evaluation
 from kerasviz.probe.held_weights import held_weights
@@ -57,6 +56,10 @@ class DistributionReader(Evaluation):
             single tensor of numbers.
         quantiles: Numbers in [0, 1].
         num_bins: Bins of the histograms, a power of two from 16 on.
+        most_values: How many values of each layer's output on a batch to look at, at most, evenly
+            spread over samples, positions and channels, and always the same; `count` says how
+            many they were. `min`, `max`, `not_finite` and `dead_units` are of all values even
+            so. None: all.
 
     Raises:
         AddressError: A layer that the model does not have, or does not call.
@@ -78,9 +81,11 @@ class DistributionReader(Evaluation):
         layers: Sequence[Any] | None = None,
         quantiles: Sequence[float] = QUANTILES,
         num_bins: int = 128,
+        most_values: int | None = None,
     ) -> None:
-        self._kept = _Kept(Settings(quantiles, num_bins))
+        self._kept = _Kept(Settings(quantiles, num_bins, most_values))
         super().__init__(model)
+        self._compiled = compiled.Compiled(self.compute, is_optimized=False)
         self._wanted = _wanted(model, layers)
 
     def read(self, dataset: Any, batch_size: int = 32, verbose: Any = "auto") -> Distributions:
@@ -110,19 +115,13 @@ class DistributionReader(Evaluation):
         self._kept.by_address = {}
 
     def prepare(self, batch: Batch | None) -> bool:
-        if self._kept.by_address:
+        if self._kept.by_address or not self._has_replicas:
             return True
         sites = self.info("sites") if batch is None else self.traced("sites", batch).info
         if sites is None:
             return False
-        for dtype in {site.dtype for site in sites}:
-            self._kept.reading.step(dtype)
-        has_replicas = self._has_replicas
-        with self.distribute_strategy.scope() if has_replicas else contextlib.nullcontext():
-            self._kept.by_address = {
-                site.address: Statistics(self._kept.reading, site.units, site.bounds)
-                for site in sites
-            }
+        with self.distribute_strategy.scope():
+            self._kept.make(sites)
         return True
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
@@ -130,6 +129,10 @@ class DistributionReader(Evaluation):
         calls = _chosen(record, self._wanted)
         if key == "sites":
             return {}, _sites(record, calls)
+        if not self._kept.by_address:
+            sites = _sites(record, calls)
+            with graph.outside():
+                self._kept.make(sites)
         by_address = {call.address: call.output for call in calls}
         for address, statistics in self._kept.by_address.items():
             values = by_address[address]
@@ -143,6 +146,14 @@ class _Kept:
     def __init__(self, settings: Settings) -> None:
         self.reading = reading_of(settings)
         self.by_address: dict[str, Statistics] = {}
+
+    def make(self, sites: Sequence[Site]) -> None:
+        """Make the metrics, and trace what they share."""
+        for dtype in {site.dtype for site in sites}:
+            self.reading.step(dtype)
+        self.by_address = {
+            site.address: Statistics(self.reading, site.units, site.bounds) for site in sites
+        }
 
 
 class WeightReader:

@@ -17,7 +17,7 @@ from kerasviz.dynamics.durable import cannot_write, write_whole
 from kerasviz.dynamics.journal import Journal
 from kerasviz.dynamics.locking import FolderLock
 from kerasviz.dynamics.manifest import MANIFEST, write_manifest
-from kerasviz.dynamics.records import EPOCH, ArrayFile, Record
+from kerasviz.dynamics.records import EPOCH, STEP, ArrayFile, Record
 from kerasviz.errors import InputError, KerasvizError, OutputError
 
 Named = Mapping[str, Mapping[str, np.ndarray]]
@@ -167,15 +167,26 @@ def _check_foreign(folder: Path) -> None:
 
 
 def check_past(place: Place, record: Record, overwrite: bool) -> None:
-    """Refuse to begin again over a run that has gone on."""
-    epochs = place.journal.timeline.numbers(EPOCH)
-    if overwrite or not epochs or record.epoch > epochs[0] or record.epoch >= epochs[-1]:
+    """Refuse to begin again over a run that has gone on, in epochs or, without any, in steps."""
+    timeline = place.journal.timeline
+    epochs, steps = timeline.numbers(EPOCH), timeline.numbers(STEP)
+    if overwrite:
+        return
+    if epochs:
+        held, now = ("epochs", epochs), record.epoch
+    elif record.at == STEP:
+        held, now = ("steps", steps), record.number
+    else:
+        of_steps = sorted({one.epoch for one in timeline.records(STEP)})
+        held, now = ("steps of epochs", of_steps), record.epoch
+    what, numbers = held
+    if not numbers or now > numbers[0] or now >= numbers[-1]:
         return
     raise OutputError(
         "`folder` must be of this training. "
-        f"Received: {str(place.folder)!r}, which holds the epochs {epochs[0]} to {epochs[-1]} of "
-        f"a run, for a training that begins again at epoch {record.epoch}. Choose another folder, "
-        "or replace that run with `overwrite=True`."
+        f"Received: {str(place.folder)!r}, which holds the {what} {numbers[0]} to {numbers[-1]} of "
+        f"a run, for a training that begins again at {record.at} {record.number}. Choose another "
+        "folder, or replace that run with `overwrite=True`."
     )
 
 

@@ -11,11 +11,19 @@ import keras
 import numpy as np
 
 from kerasviz.dynamics.metrics.histogram import Histogram
-from kerasviz.dynamics.metrics.moments import Moments
+from kerasviz.dynamics.metrics.moments import Moments, extremes
 from kerasviz.dynamics.metrics.quantiles import Quantiles
 from kerasviz.dynamics.metrics.statistic import joined, probabilities, quantile_name, real
-from kerasviz.dynamics.metrics.units import DeadUnits, Saturation
-from kerasviz.probe.backend import compiled
+from kerasviz.dynamics.metrics.units import (
+    DeadUnits,
+    Saturation,
+    counts_beyond,
+    fields,
+    merged_units,
+    state_of_units,
+)
+from kerasviz.probe.backend import compiled, floats
+from kerasviz.probe.settings import whole
 
 ops: Any = keras.ops
 
@@ -31,6 +39,8 @@ class Settings:
     Args:
         quantiles: Numbers in [0, 1].
         num_bins: Bins of the histograms, a power of two from 16 on.
+        most_values: How many values of a tensor to look at, at most, evenly spread; the least and
+            the largest, and those not finite, are found among all. None: all.
 
     Raises:
         InputError: Settings out of range.
@@ -38,8 +48,11 @@ class Settings:
 
     quantiles: Sequence[float] = QUANTILES
     num_bins: int = 128
+    most_values: int | None = None
 
     def __post_init__(self) -> None:
+        if self.most_values is not None:
+            object.__setattr__(self, "most_values", whole(self.most_values, "most_values"))
         object.__setattr__(self, "quantiles", probabilities(self.quantiles))
         object.__setattr__(self, "num_bins", Histogram(self.num_bins).num_bins)
 
@@ -59,7 +72,7 @@ class Reading:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._moments, self._histogram, self._quantiles = self.metrics()
-        self._compiled = compiled.Compiled(self._compute)
+        self._compiled = compiled.Compiled(self._compute, is_apart=True)
 
     def metrics(self) -> tuple[Moments, Histogram, Quantiles]:
         """New metrics."""
@@ -76,20 +89,25 @@ class Reading:
         return self._run("values", [ops.convert_to_tensor(values)])
 
     def update(
-        self, values: Any, moments: Moments, histogram: Histogram, quantiles: Quantiles
+        self, rows: Any, main: Sequence[Any], units: DeadUnits, saturation: Saturation | None
     ) -> None:
-        """Show values to metrics; inside a graph this is one call of a shared function."""
-        values = ops.reshape(real(values), (-1,))
-        dtype = keras.backend.standardize_dtype(values.dtype)
-        found = self.step(dtype)(values, moments.own(), histogram.own())
+        """Show values `(n, units)` to metrics; inside a graph this calls one shared function."""
+        moments, histogram, quantiles = main
+        bounds = (saturation.low, saturation.high) if saturation else (-np.inf, np.inf)
+        bounds = ops.convert_to_tensor(np.array(bounds), dtype="float64")
+        dtype = keras.backend.standardize_dtype(rows.dtype)
+        found = self.step(dtype)(rows, moments.own(), histogram.own(), units.own(), bounds)
         moments.put(found["moments"])
         histogram.put(found["histogram"])
         quantiles.add(found["quantiles"])
+        units.put(ops.reshape(found["units"], (units.size,)))
+        if saturation:
+            saturation.add(found["beyond"])
 
     def step(self, dtype: str) -> compiled.Trace:
-        """The function that takes values of a dtype, any number of them, into states."""
-        shapes = (None,), (self._moments.size,), (self._histogram.size,)
-        form = compiled.Form([0, 0, 0], shapes, (dtype, "float64", "float64"))
+        """The function that takes rows of a dtype, any number of them, into states."""
+        shapes = (None, None), (self._moments.size,), (self._histogram.size,), (None,), (2,)
+        form = compiled.Form([0] * len(shapes), shapes, (dtype, *["float64"] * 4))
         return self._compiled.trace("step", form, (), None)
 
     def _run(self, key: str, tensors: Sequence[Any]) -> Found:
@@ -113,11 +131,21 @@ class Reading:
             counts = tensors[4]
         return self._described(moments, histogram, counts), None
 
-    def _stepped(self, values: Any, moments: Any, histogram: Any) -> dict[str, Any]:
+    def _stepped(
+        self, rows: Any, moments: Any, histogram: Any, units: Any, bounds: Any
+    ) -> dict[str, Any]:
+        values, new_units = ops.reshape(rows, (-1,)), state_of_units(rows)
+        size = ops.cast(ops.size(values), "float64")
+        if self.settings.most_values is not None:
+            values = floats.spread_out(values, self.settings.most_values)
+        new = _with_ends(self._moments.state_of(values, None), new_units, size)
+        bins = self._histogram.state_of(values, None)
         return {
-            "moments": self._moments.merged(moments, self._moments.state_of(values, None)),
-            "histogram": self._histogram.merged(histogram, self._histogram.state_of(values, None)),
+            "moments": self._moments.merged(moments, new),
+            "histogram": self._histogram.merged(histogram, bins),
             "quantiles": self._quantiles.counts_of(values),
+            "units": merged_units(units, new_units),
+            "beyond": counts_beyond(values, bounds[0], bounds[1]),
         }
 
     def _described(self, moments: Any, histogram: Any, counts: Any) -> dict[str, Any]:
@@ -174,20 +202,19 @@ class Statistics:
     ) -> None:
         self._reading = reading
         self._main = reading.metrics()
-        self._units = DeadUnits(*units) if units else None
+        self._has_units = units is not None
+        self._units = DeadUnits(*(units or (1, -1)))
         self._saturation = Saturation(*bounds) if bounds else None
 
     @property
     def metrics(self) -> list[Any]:
         """The metrics."""
-        found = (*self._main, self._units, self._saturation)
-        return [metric for metric in found if metric is not None]
+        return [*self._main, self._units, *([self._saturation] if self._saturation else [])]
 
     def update(self, values: Any) -> None:
         """Take in a batch."""
-        self._reading.update(values, *self._main)
-        for metric in self.metrics[len(self._main) :]:
-            metric.update_state(values)
+        rows = self._units.by_unit(real(values))
+        self._reading.update(rows, self._main, self._units, self._saturation)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -201,6 +228,16 @@ class Statistics:
 
     def _behaviour(self) -> dict[str, float]:
         """NaN where there is no such thing."""
-        dead = self._units.result()["dead_units"] if self._units else np.nan
+        dead = self._units.result()["dead_units"] if self._has_units else np.nan
         beyond = self._saturation.result()["saturation"] if self._saturation else np.nan
         return {"dead_units": float(dead), "saturation": float(beyond)}
+
+
+def _with_ends(moments: Any, units: Any, size: Any) -> Any:
+    """The state of moments, its extremes and number of values not finite those of all units."""
+    counts, lows, highs = fields(units)
+    ends = ops.concatenate([lows, highs])
+    low, high = extremes(ends, ops.concatenate([counts, counts]) > 0.0)
+    return ops.concatenate(
+        [moments[:5], ops.stack([low, high, moments[7], size - ops.sum(counts)])]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kerasviz.report.growth import growth_sections
 from kerasviz.report.section import Section
 
 if TYPE_CHECKING:
@@ -32,14 +33,18 @@ def run_sections(run: Run) -> list[Section]:
     Raises:
         InputError: Nothing was finished in the run.
     """
-    from kerasviz.dynamics.advising import advice
+    from kerasviz.dynamics.advising import advice, advice_figure
 
     found = advice(run)
+    curves = advice_figure(found)
     manifest = {key: str(value) for key, value in run.manifest.items() if isinstance(value, str)}
     first = Section(
         "What to look at",
         text="\n\n".join([*(one.text for one in found), READS if found else CALM]),
-        figures={"How training went": run.plot()},
+        figures={
+            **({"The curves that these sentences come from": curves} if curves else {}),
+            "How training went": run.plot(),
+        },
         tables=_advice_table(found),
         provenance=manifest,
     )
@@ -47,7 +52,11 @@ def run_sections(run: Run) -> list[Section]:
     sections = [first]
     if ridges:
         sections.append(Section("How distributions changed", figures=ridges))
-    tables = {f"{name.capitalize()}, last epoch": _table(run, name) for name in TABLES}
+    sections += growth_sections(run)
+    tables = {
+        f"{name.capitalize()}, last {'epoch' if run.epochs else 'step'}": _table(run, name)
+        for name in TABLES
+    }
     tables = {caption: table for caption, table in tables.items() if len(table)}
     if len(run.damaged):
         tables["Files that cannot be read"] = run.damaged
@@ -65,7 +74,7 @@ def _advice_table(found: list[Any]) -> dict[str, pd.DataFrame]:
             "scalar": one.scalar,
             "value": one.value,
             "threshold": one.threshold,
-            "since epoch": one.since,
+            "since": f"{one.unit} {one.since}",
         }
         for one in found
     ]
@@ -81,5 +90,11 @@ def _has(run: Run, group: str) -> bool:
 def _table(run: Run, name: str) -> pd.DataFrame:
     import pandas as pd
 
-    known = any(str(column).startswith(f"{name}/") for column in run.scalars.columns)
-    return run.table(name, -1) if known else pd.DataFrame()
+    from kerasviz.dynamics.reading import table_of
+
+    if any(str(column).startswith(f"{name}/") for column in run.scalars.columns):
+        return run.table(name, -1)
+    last = run.step_scalars.tail(1).dropna(axis=1)
+    if not any(str(column).startswith(f"{name}/") for column in last.columns):
+        return pd.DataFrame()
+    return table_of(last, name).droplevel(0)

@@ -16,9 +16,25 @@ from kerasviz.dynamics.distribution_result import Distributions
 from kerasviz.dynamics.tables import weight_distributions
 from kerasviz.errors import AddressError, InputError, KerasvizError
 from tests.conftest import build
-from tests.models import KINDS, Case
+from tests.models import Case
 from tests.reference.distributions import dead_units, described, quantile
 
+# One for each way in which a tensor, its axis of units or its call site can differ.
+DIFFERENT = (
+    "functional",
+    "sequential_without_input",
+    "subclassed_nested",
+    "shared_encoder",
+    "multi_input_dict",
+    "mixed_float16",
+    "mixed_bfloat16",
+    "uint8_input",
+    "embedding",
+    "conv3d",
+    "channels_first",
+    "class_token_vit",
+    "time_distributed",
+)
 SPLIT = ("functional", "mixed_float16", "sequential_without_input")
 IMAGES = np.random.default_rng(0).normal(size=(7, 8, 8, 3)).astype("float32")
 
@@ -41,8 +57,8 @@ def numbers_match(row: Any, values: np.ndarray) -> None:
         assert abs(row[name] - true) <= limit + 1e-5 * abs(true) + 1e-7, (row.name, name)
 
 
-@pytest.mark.parametrize("case", KINDS, indirect=True)
-def test_every_model_kind(case: Case) -> None:
+@pytest.mark.parametrize("case", DIFFERENT, indirect=True)
+def test_model_kinds(case: Case) -> None:
     before = [weight.numpy() for weight in case.model.weights]
     size = 3 if case.name in SPLIT else 7
     table = kv.dynamics.distributions(case.model, case.inputs, batch_size=size, verbose=0)
@@ -139,6 +155,23 @@ def test_replicas_give_the_numbers_of_one_device() -> None:
     wanted = DistributionReader(single).read(IMAGES, batch_size=3, verbose=0)
     np.testing.assert_allclose(found.table, wanted.table, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.counts.sum(axis=1), wanted.counts.sum(axis=1))
+
+
+def test_fewer_values_are_looked_at_and_the_ends_are_those_of_all() -> None:
+    model = network()
+    wanted = DistributionReader(model).read(IMAGES, batch_size=4, verbose=0).table
+    found = DistributionReader(model, most_values=200).read(IMAGES, batch_size=4, verbose=0).table
+    assert found.loc["conv", "count"] == 400 < wanted.loc["conv", "count"]
+    assert found.loc["linear", "count"] == wanted.loc["linear", "count"]
+    ends = ["min", "max", "not_finite", "dead_units"]
+    np.testing.assert_array_equal(found[ends], wanted[ends])
+    np.testing.assert_allclose(found.loc["linear"], wanted.loc["linear"], rtol=1e-6)
+    difference = np.abs(found["mean"] - wanted["mean"])
+    assert (difference <= 4 * wanted["std"] / np.sqrt(found["count"])).all()
+    assert difference["conv"] > 0
+    model.get_layer("conv").bias.assign([np.nan, 0.0, np.inf, 1.0])
+    spoilt = DistributionReader(model, ["conv"], most_values=10).read(IMAGES, verbose=0).table
+    assert spoilt.loc["conv", "not_finite"] == 7 * 36 * 2
 
 
 def test_not_finite_activations_are_counted() -> None:

@@ -575,3 +575,20 @@ def test_tables_have_types(tmp_path: Path) -> None:
     assert run.damaged.dtypes["epoch"] == pd.Int64Dtype()
     assert run.scalars.dtypes["loss"] == np.float64
     assert run.scalars.index.name == "epoch"
+
+
+def test_a_run_of_steps_is_not_begun_again(tmp_path: Path) -> None:
+    with RunWriter(tmp_path) as writer:
+        for step in (0, 4, 8):
+            writer.write_step(step, {"loss": 1.0 * step}, epoch=step // 5)
+    with RunWriter(tmp_path) as writer:
+        with pytest.raises(OutputError, match="holds the steps 0 to 8"):
+            writer.write_step(0, {"loss": 9.0}, epoch=0)
+        with pytest.raises(OutputError, match="holds the steps of epochs 0 to 1"):
+            writer.write_epoch(0, {"loss": 9.0})
+        assert Run(tmp_path).step_scalars["loss"].tolist() == [0.0, 4.0, 8.0]
+        writer.write_step(4, {"loss": 9.0}, epoch=0)
+    assert Run(tmp_path).step_scalars["loss"].tolist() == [0.0, 9.0]
+    with RunWriter(tmp_path, overwrite=True) as writer:
+        writer.write_step(0, {"loss": 7.0}, epoch=0)
+    assert Run(tmp_path).step_scalars["loss"].tolist() == [7.0]

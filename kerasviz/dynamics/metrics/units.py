@@ -15,7 +15,7 @@ from kerasviz.dynamics.metrics.statistic import (
     real,
     spread_weights,
 )
-from kerasviz.probe.backend import graph
+from kerasviz.probe.backend import floats, graph
 
 ops: Any = keras.ops
 
@@ -51,33 +51,62 @@ class DeadUnits(Statistic):
     def state_of(self, values: Any, sample_weight: Any) -> Any:
         """Per unit: how many values, the least, the largest."""
         values = real(values)
-        x, weights = ops.cast(values, "float64"), spread_weights(values, sample_weight)
-        used = ops.isfinite(x)
-        if weights is not None:
-            used = ops.logical_and(used, weights > 0.0)
-        x, used = (self._by_unit(tensor) for tensor in (x, used))
-        counts = ops.sum(ops.cast(used, "float64"), axis=0)
-        return ops.concatenate([counts, *extremes(x, used)])
+        weights = spread_weights(values, sample_weight)
+        rows = self.by_unit(values)
+        return state_of_units(rows, None if weights is None else self.by_unit(weights) > 0.0)
 
     def merged(self, a: Any, b: Any) -> Any:
         """The state of what two states were made of."""
-        a, b = self._fields(a), self._fields(b)
-        return ops.concatenate([a[0] + b[0], *merged_extremes(a, b)])
+        return merged_units(a, b)
 
     def result_of(self, state: Any) -> dict[str, Any]:
         """What a state says."""
-        counts, low, high = self._fields(state)
+        counts, low, high = fields(state)
         known = counts > 1.0
         dead = ops.sum(ops.cast(ops.logical_and(known, ops.equal(low, high)), "float64"))
         return {"dead_units": dead / ops.sum(ops.cast(known, "float64"))}
 
-    def _by_unit(self, tensor: Any) -> Any:
-        return ops.reshape(ops.moveaxis(tensor, self.axis, -1), (-1, self.num_units))
+    def by_unit(self, tensor: Any) -> Any:
+        """Values `(n, units)` of a tensor."""
+        last = len(tensor.shape) - 1
+        moved = tensor if self.axis in (-1, last) else ops.moveaxis(tensor, self.axis, -1)
+        return ops.reshape(moved, (-1, self.num_units))
 
-    @staticmethod
-    def _fields(state: Any) -> tuple[Any, Any, Any]:
-        counts, low, high = ops.split(state, 3)
-        return counts, low, high
+
+def state_of_units(rows: Any, used: Any = None) -> Any:
+    """Per unit of `(n, units)`: how many finite values, the least, the largest; `(3·units,)`.
+
+    Without marks of what is used, values that are all finite need no more than two passes.
+    """
+    if used is not None:
+        return _marked_units(rows, used)
+    low, high = floats.column_ends(rows)
+    is_simple = ops.logical_and(ops.shape(rows)[0] > 0, ops.all(ops.isfinite(high - low)))
+    counts = ops.ones_like(low) * ops.cast(ops.shape(rows)[0], "float64")
+    return ops.cond(
+        is_simple,
+        lambda: ops.concatenate([counts, low, high]),
+        lambda: _marked_units(rows, True),
+    )
+
+
+def _marked_units(rows: Any, used: Any) -> Any:
+    x = ops.cast(rows, "float64")
+    used = ops.logical_and(ops.isfinite(x), used)
+    counts = ops.sum(ops.cast(used, "float64"), axis=0)
+    return ops.concatenate([counts, *extremes(x, used)])
+
+
+def merged_units(a: Any, b: Any) -> Any:
+    """The state of the units of what two states were made of."""
+    first, second = fields(a), fields(b)
+    return ops.concatenate([first[0] + second[0], *merged_extremes(first, second)])
+
+
+def fields(state: Any) -> tuple[Any, Any, Any]:
+    """Counts, least and largest values of units."""
+    rows = ops.reshape(state, (3, -1))
+    return rows[0], rows[1], rows[2]
 
 
 class Saturation(keras.Metric):
@@ -108,12 +137,11 @@ class Saturation(keras.Metric):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in a batch, as `Moments` does."""
         values, weights = flat(values, sample_weight)
-        x = ops.cast(values, "float64")
-        weights = ops.ones_like(x) if weights is None else weights
-        weights = ops.where(ops.isfinite(x), weights, ops.zeros_like(x))
-        center, reach = (self.high + self.low) / 2, (self.high - self.low) / 2
-        beyond = ops.where(ops.absolute(x - center) > SHARE * reach, weights, ops.zeros_like(x))
-        self._counts.assign(self._counts + ops.stack([ops.sum(beyond), ops.sum(weights)]))
+        self.add(counts_beyond(values, self.low, self.high, weights))
+
+    def add(self, counts: Any) -> None:
+        """Take in counts of values beyond, and of all."""
+        self._counts.assign(self._counts + counts)
 
     def merge_state(self, metrics: Iterable[Saturation]) -> None:
         """Take in what other metrics of the same bounds have seen."""
@@ -125,3 +153,14 @@ class Saturation(keras.Metric):
         return {"saturation": counts[0] / counts[1]}
 
     _check_alike = Statistic._check_alike
+
+
+def counts_beyond(values: Any, low: Any, high: Any, weights: Any = None) -> Any:
+    """How many finite values `(n,)` lie beyond 99 % of the reach between bounds, and how many do
+    at all, or the sums of their weights."""
+    x = ops.cast(values, "float64")
+    weights = ops.ones_like(x) if weights is None else weights
+    weights = ops.where(ops.isfinite(x), weights, ops.zeros_like(x))
+    center, reach = (high + low) / 2, (high - low) / 2
+    beyond = ops.where(ops.absolute(x - center) > SHARE * reach, weights, ops.zeros_like(x))
+    return ops.stack([ops.sum(beyond), ops.sum(weights)])

@@ -70,10 +70,19 @@ class Compiled:
     Args:
         function: `(key, inputs, extras) -> (tensors, info)`, where `tensors` is a flat dict of
             what is computed and `info` a dict of what was learned while tracing.
+        is_apart: Whether the function stays one function where a graph calls it, however often,
+            and is optimized once, not as a part of that graph.
+        is_optimized: Whether TensorFlow optimizes the graph before its second run. That takes
+            longer than many runs of a large graph whose tensors are all asked for.
     """
 
-    def __init__(self, function: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]]) -> None:
-        self._function = function
+    def __init__(
+        self,
+        function: Callable[[Any, Any, Any], tuple[dict[str, Any], Any]],
+        is_apart: bool = False,
+        is_optimized: bool = True,
+    ) -> None:
+        self._function, self._is_apart, self._is_optimized = function, is_apart, is_optimized
         self._traces: collections.OrderedDict[Hashable, Trace] = collections.OrderedDict()
         self._sized: collections.OrderedDict[Hashable, None] = collections.OrderedDict()
         self.lock = threading.RLock()
@@ -115,14 +124,14 @@ class Compiled:
 
     def _add(self, key: Any, form: Form, kinds: Any, extras: Any, size: int | None) -> Any:
         try:
-            self._traces[(key, form, kinds)] = Trace(self._function, key, form, extras)
+            self._traces[(key, form, kinds)] = self._traced(key, form, extras)
         except KerasvizError:
             raise
         except Exception:
             if size is None or form.is_sized:
                 raise
             sized = form.of_size(size)
-            self._traces[(key, sized, kinds)] = Trace(self._function, key, sized, extras)
+            self._traces[(key, sized, kinds)] = self._traced(key, sized, extras)
             self._sized[(key, form, kinds)] = None
             form = sized
         for kept in (self._traces, self._sized):
@@ -130,13 +139,24 @@ class Compiled:
                 kept.popitem(last=False)
         return key, form, kinds
 
+    def _traced(self, key: Any, form: Form, extras: Any) -> Trace:
+        return Trace(self._function, key, form, extras, self._is_apart, self._is_optimized)
+
 
 class Trace:
     """One concrete function with what was learned while tracing it."""
 
-    def __init__(self, function: Any, key: Any, form: Form, extras: Any) -> None:
+    def __init__(
+        self,
+        function: Any,
+        key: Any,
+        form: Form,
+        extras: Any,
+        is_apart: bool = False,
+        is_optimized: bool = True,
+    ) -> None:
         self.info: Any = None
-        self._is_new = True
+        self._is_plain, self._is_optimized = True, is_optimized
         specs = form.specs()
         extra_specs = [tf.TensorSpec([None] * len(e.shape), e.dtype) for e in extras]
 
@@ -146,7 +166,10 @@ class Trace:
             return outputs
 
         self._concrete = tf.function(
-            flat_function, input_signature=specs + extra_specs, autograph=False
+            flat_function,
+            input_signature=specs + extra_specs,
+            autograph=False,
+            experimental_attributes={"_noinline": True} if is_apart else None,
         ).get_concrete_function()
 
     def __call__(self, *tensors: Any) -> dict[str, Any]:
@@ -158,8 +181,8 @@ class Trace:
             MethodError: Another size, known only now, that does not fit the method.
         """
         try:
-            if self._is_new:
-                self._is_new = False
+            if self._is_plain:
+                self._is_plain = not self._is_optimized
                 with unoptimized():
                     return self._concrete(*tensors)
             return self._concrete(*tensors)

@@ -10,6 +10,7 @@ BIAS = 1023
 FRACTION = 52
 LARGEST_FLOAT32 = 3.4028234663852886e38
 FRACTION_FLOAT32 = 23
+GOLDEN = 0.6180339887498949
 
 
 def exponent(x: Any) -> Any:
@@ -38,3 +39,27 @@ def counted(places: Any, size: int, weights: Any = None) -> Any:
         weights = tf.zeros([0], tf.int64)
     found = tf.raw_ops.Bincount(arr=places, size=size, weights=weights)
     return tf.ensure_shape(tf.cast(found, tf.float64), (size,))
+
+
+def column_ends(rows: Any) -> tuple[Any, Any]:
+    """Least and largest value of each column of `(n, columns)`, float64; NaN where a NaN is in it.
+
+    Nothing is copied: one pass over the numbers as they are for each.
+    """
+    low, high = tf.reduce_min(rows, axis=0), tf.reduce_max(rows, axis=0)
+    return tf.cast(low, tf.float64), tf.cast(high, tf.float64)
+
+
+def spread_out(values: Any, most: int) -> Any:
+    """At most so many of the values `(n,)`, evenly spread and always the same; all, if not more.
+
+    One from each of as many stretches of equal length, at a place in it that the golden ratio
+    moves on, so that no period of the values (channels, columns) is met again and again.
+    """
+    size = tf.size(values, tf.int64)
+    count = tf.minimum(size, most)
+    numbers = tf.range(tf.cast(count, tf.float64), dtype=tf.float64)
+    shifts = numbers * GOLDEN - tf.floor(numbers * GOLDEN)
+    length = tf.cast(size, tf.float64) / tf.cast(tf.maximum(count, 1), tf.float64)
+    places = tf.cast(tf.floor((numbers + shifts) * length), tf.int64)
+    return tf.gather(values, tf.minimum(places, size - 1))

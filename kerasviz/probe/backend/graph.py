@@ -89,6 +89,11 @@ def in_graph() -> bool:
     return tf.inside_function()
 
 
+def outside() -> Any:
+    """Within this context things are made outside of the graph that is being built."""
+    return tf.init_scope()
+
+
 def in_replica() -> bool:
     """Whether this thread builds one of several replicas of a distribution strategy."""
     context = tf.distribute.get_replica_context()
