@@ -7,11 +7,29 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
-    pass
+    from kerasviz.receptive_fields.effective import EffectiveField
+    from kerasviz.receptive_fields.effective_measuring import EffectiveReceptiveField
+    from kerasviz.receptive_fields.gradient_fields import GradientReceptiveField, maps
+    from kerasviz.receptive_fields.triggered import triggered_average
+    from kerasviz.receptive_fields.unit_fields import UnitFields
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "EffectiveField": "effective",
+    "EffectiveReceptiveField": "effective_measuring",
+    "GradientReceptiveField": "gradient_fields",
+    "UnitFields": "unit_fields",
+    "maps": "gradient_fields",
+    "triggered_average": "triggered",
+}
 
-__all__: list[str] = []
+__all__ = [
+    "EffectiveField",
+    "EffectiveReceptiveField",
+    "GradientReceptiveField",
+    "UnitFields",
+    "maps",
+    "triggered_average",
+]
 
 __getattr__ = lazily(__name__, _HOMES)
 
