@@ -25,6 +25,7 @@ from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.training_run import training_run
+from kerasviz.plots.unit_fields import effective_field, unit_fields
 
 __all__ = [
     "activation_atlas",
@@ -36,6 +37,7 @@ __all__ = [
     "color_bar",
     "dataset_examples",
     "distribution_ridges",
+    "effective_field",
     "gate_statistics",
     "grid",
     "head_similarity",
@@ -53,6 +55,7 @@ __all__ = [
     "sweep",
     "to_png",
     "training_run",
+    "unit_fields",
     "weight_comparison",
     "weight_histograms",
 ]

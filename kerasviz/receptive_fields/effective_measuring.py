@@ -130,7 +130,8 @@ class EffectiveReceptiveField:
             asked = None if self._channel == "sum" else [self._channel]
             units = chosen_units(asked, seen.num_units, reader.address)
             return reader.asked(EFFECT, batch, units)["effect"], seen
-        found, step = 0.0, max(1, self._batch_size // batch.size)
+        step = max(1, self._batch_size // batch.size)
+        found: Any = 0.0
         for first in range(0, seen.num_units, step):
             units = np.arange(first, min(first + step, seen.num_units))
             found = found + reader.asked(UNITS, batch, units)["effect"].astype("float64")

@@ -250,9 +250,15 @@ def _diagnosis(peak: float, answered: bool, samples: int | None) -> str:
     if peak > 0:
         return ""
     if answered:
-        return "The unit answers, but by no gradient of this input: a constant, or a step."
-    after = "try another `fill`, `samples=64`" if samples is None else "try another `fill`"
+        return (
+            "The unit answers the same whatever the input: ReLUs before it are shut, or it counts "
+            f"steps. {_ways_out(samples)}, or an earlier layer."
+        )
     return (
-        "The unit is 0 on all of these inputs, as behind a ReLU that is shut: "
-        f"{after}, or the layer before its activation."
+        "The unit is 0 on all of these inputs, as behind a ReLU that is shut. "
+        f"{_ways_out(samples)}, or the layer before its activation."
     )
+
+
+def _ways_out(samples: int | None) -> str:
+    return "Try `samples=64`, another `fill`" if samples is None else "Try a constant `fill`"

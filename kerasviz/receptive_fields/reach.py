@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
-from kerasviz.errors import KerasvizError, MethodError
+from kerasviz.errors import AddressError, MethodError
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.unit_gradients import REACH, CentreReader, Seen
 from kerasviz.receptive_fields.blank_inputs import BlankInputs
@@ -124,18 +124,18 @@ def stage(reader: CentreReader, size: int | None = None, seed: int = 0) -> Stage
         return _stage_at(reader, sizes[0], seed)
     found: Stage | None = None
     for one in sizes:
-        found = _attempt(lambda size=one: _stage_at(reader, size, seed), one == sizes[-1]) or found
+        found = _attempt(reader, one, seed, one == sizes[-1]) or found
         if found is not None and not found.reach.is_cut:
             break
     return found if found is not None else _stage_at(reader, sizes[-1], seed)
 
 
-def _attempt(make: Callable[[], Stage], is_last: bool) -> Stage | None:
+def _attempt(reader: CentreReader, size: int, seed: int, is_last: bool) -> Stage | None:
     """A model may be unable to run on small inputs."""
     try:
-        return make()
-    except (KerasvizError, ValueError):
-        if is_last:
+        return _stage_at(reader, size, seed)
+    except ValueError as error:
+        if is_last or isinstance(error, (AddressError, MethodError)):
             raise
         return None
 

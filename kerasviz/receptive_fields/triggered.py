@@ -16,7 +16,7 @@ from kerasviz.receptive_fields.gradient_fields import chosen_units, peaks_of
 from kerasviz.receptive_fields.reach import Reach, stage
 from kerasviz.receptive_fields.unit_fields import UnitFields
 
-WEIGHTS = {"magnitude": np.abs, "signed": np.asarray}
+WEIGHTS = ("magnitude", "signed")
 
 
 def triggered_average(
@@ -73,7 +73,7 @@ def triggered_average(
     num_samples, seed = whole(num_samples, "num_samples"), whole(seed, "seed", 0)
     batch_size = whole(batch_size, "batch_size")
     if weight not in WEIGHTS:
-        raise InputError(f"`weight` must be one of {[*WEIGHTS]}. Received: {weight!r}.")
+        raise InputError(f"`weight` must be one of {list(WEIGHTS)}. Received: {weight!r}.")
     reader = CentreReader(model, layer, input_name)
     here = stage(reader, None if size is None else whole(size, "size"))
     numbers = chosen_units(units, here.seen.num_units, reader.address)
@@ -105,7 +105,7 @@ class _Sums:
     """Running sums over samples, float64."""
 
     def __init__(self, reach: Reach, units: np.ndarray, weight: str) -> None:
-        self._reach, self._units, self._weight = reach, units, WEIGHTS[weight]
+        self._reach, self._units, self._weight = reach, units, weight
         self._weighted: Any = 0.0
         self._total: Any = 0.0
         self._squares: Any = 0.0
@@ -116,7 +116,8 @@ class _Sums:
         seen = self._reach.crop(noise)
         self._shape = seen.shape[1:]
         rows = seen.reshape(len(seen), -1).astype("float64")
-        self._weighted = self._weighted + self._weight(answers).T @ rows
+        weights = answers if self._weight == "signed" else np.abs(answers)
+        self._weighted = self._weighted + weights.T @ rows
         self._total = self._total + np.abs(answers).sum(axis=0)
         self._squares = self._squares + np.square(answers).sum(axis=0)
 
