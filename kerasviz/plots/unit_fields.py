@@ -144,7 +144,8 @@ def _notes(display: np.ndarray, shown: int, note: str) -> str:
 def _head(sheet: Sheet, title: str, notes: str) -> None:
     room = int(sheet.width * 11)
     sheet.text(MARGIN, MARGIN, shortened(title, room), fontsize=10, fontweight="bold")
-    lines, line = [], ""
+    lines: list[str] = []
+    line = ""
     for word in notes.split(" "):
         if len(line) + len(word) > sheet.width * 16:
             lines, line = [*lines, line], ""

@@ -64,17 +64,17 @@ class CentreReader(Stream):
     Args:
         model: Any built Keras 3 model; not cloned, not altered.
         layer: Address, layer object or index.
-        input_name: Which input; None: the first with positions that the layer depends on, else the
-            first.
+        wanted: Name or index of the input; None: the first with positions that the layer depends
+            on, else the first.
 
     Raises:
         AddressError: No such layer.
     """
 
-    def __init__(self, model: keras.Model, layer: Any, input_name: str | None = None) -> None:
+    def __init__(self, model: keras.Model, layer: Any, wanted: str | int | None = None) -> None:
         super().__init__(model)
         self.address = addresses.to_address(model, layer)
-        self._input_name = input_name
+        self._input = wanted
         if self._taken is not None and not addresses.is_held(model, self.address):
             check_called(model, self.address)
 
@@ -151,18 +151,18 @@ class CentreReader(Stream):
 
     def _chosen(self, record: Run, is_connected: Sequence[bool]) -> int:
         names = list(record.input_tensors)
-        if self._input_name is not None and self._input_name not in names:
+        if self._input is not None and self._input not in (*names, *range(len(names))):
             raise InputError(
-                f"`input_name` must be one of {names}. Received: {self._input_name!r}. "
+                f"`input` must be one of {names}, or an index. Received: {self._input!r}. "
                 "Name an input of the model, or leave it out."
             )
         able = [
             index
             for index, is_on_path in enumerate(is_connected)
-            if is_on_path and self._input_name in (None, names[index])
+            if is_on_path and self._input in (None, names[index], index)
         ]
         if not able:
-            what = "an input" if self._input_name is None else f"the input '{self._input_name}'"
+            what = "an input" if self._input is None else f"the input {self._input!r}"
             raise MethodError(
                 f"`layer` must have a gradient by {what}. Received: {self.address!r}, which does "
                 "not depend on it, or only through whole numbers (ids, text). Choose another layer "

@@ -32,7 +32,7 @@ class EffectiveReceptiveField:
         layer: Address, layer object or index.
         channel: What y is: "sum" of all channels (one gradient per input), the number of one, or
             "each", the mean of the maps of all channels (a gradient per channel and input).
-        input_name: Which input; None: the first with positions that the layer depends on.
+        input: Name or index of the input; None: the first with positions that the layer depends on.
         num_samples: How many N(0, 1) inputs are drawn when none are given. Inputs of bytes get
             mean 127.5 and standard deviation 64.
         seed: Of these inputs.
@@ -68,7 +68,7 @@ class EffectiveReceptiveField:
         model: keras.Model,
         layer: Any,
         channel: int | str = "sum",
-        input_name: str | None = None,
+        input: str | int | None = None,  # noqa: A002
         num_samples: int = 64,
         seed: int = 0,
         size: int | None = None,
@@ -83,7 +83,7 @@ class EffectiveReceptiveField:
         self._num_samples = whole(num_samples, "num_samples")
         self._seed = whole(seed, "seed", 0)
         self._batch_size = whole(batch_size, "batch_size")
-        self._reader = _EffectReader(model, layer, input_name)
+        self._reader = _EffectReader(model, layer, input)
         self._keeper = StageKeeper(self._reader, None if size is None else whole(size, "size"))
 
     def __call__(self, images: Any = None) -> EffectiveField:

@@ -32,7 +32,7 @@ class GradientReceptiveField:
     Args:
         model: Any built Keras 3 model; not altered.
         layer: Address, layer object or index.
-        input_name: Which input; None: the first with positions that the layer depends on.
+        input: Name or index of the input; None: the first with positions that the layer depends on.
         size: Positions along each axis of the input that the model leaves open; None: 32, 64, 128
             or 256, the first that the field fits into.
         batch_size: Gradients computed at once; memory grows with it.
@@ -69,11 +69,11 @@ class GradientReceptiveField:
         self,
         model: keras.Model,
         layer: Any,
-        input_name: str | None = None,
+        input: str | int | None = None,  # noqa: A002
         size: int | None = None,
         batch_size: int = 32,
     ) -> None:
-        self._reader = CentreReader(model, layer, input_name)
+        self._reader = CentreReader(model, layer, input)
         self._size = None if size is None else whole(size, "size")
         self._batch_size = whole(batch_size, "batch_size")
         self._keeper = StageKeeper(self._reader, self._size)
@@ -167,7 +167,7 @@ def maps(
     samples: int | None = None,
     seed: int = 0,
     units: Sequence[int] | None = None,
-    input_name: str | None = None,
+    input: str | int | None = None,  # noqa: A002
     size: int | None = None,
     batch_size: int = 32,
 ) -> UnitFields:
@@ -194,7 +194,7 @@ def maps(
     print(fields.maps.shape, fields.strength)
     ```
     """
-    method = GradientReceptiveField(model, layer, input_name, size, batch_size)
+    method = GradientReceptiveField(model, layer, input, size, batch_size)
     return method(fill, samples, seed, units)
 
 

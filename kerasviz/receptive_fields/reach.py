@@ -42,7 +42,7 @@ class Reach:
         """The box that also holds all of `effect` that is not zero."""
         if not effect.any():
             return self
-        mask = effect != 0
+        mask = np.array(effect != 0)
         mask[self._slices] = True
         return box_of(mask)
 

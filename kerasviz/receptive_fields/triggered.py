@@ -26,7 +26,7 @@ def triggered_average(
     seed: int = 0,
     weight: str = "magnitude",
     units: Sequence[int] | None = None,
-    input_name: str | None = None,
+    input: str | int | None = None,  # noqa: A002
     size: int | None = None,
     batch_size: int = 32,
 ) -> UnitFields:
@@ -46,7 +46,7 @@ def triggered_average(
             which the mean is taken off.
         weight: "magnitude" or "signed".
         units: Numbers of the units; None: all.
-        input_name: Which input; None: the first with positions that the layer depends on.
+        input: Name or index of the input; None: the first with positions that the layer depends on.
         size: Positions along each axis of the input that the model leaves open; None: 32, 64, 128
             or 256, the first that the field fits into.
         batch_size: Samples run at once.
@@ -74,7 +74,7 @@ def triggered_average(
     batch_size = whole(batch_size, "batch_size")
     if weight not in WEIGHTS:
         raise InputError(f"`weight` must be one of {list(WEIGHTS)}. Received: {weight!r}.")
-    reader = CentreReader(model, layer, input_name)
+    reader = CentreReader(model, layer, input)
     here = stage(reader, None if size is None else whole(size, "size"))
     numbers = chosen_units(units, here.seen.num_units, reader.address)
     sums = _Sums(here.reach, numbers, weight)
