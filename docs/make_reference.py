@@ -43,6 +43,9 @@ def pages() -> dict[str, str]:
         "understanding.md": _page("Understanding many at once", _understanding()),
         "attention.md": _page("Attention", _module("kv.attention", kv.attention)),
         "dynamics.md": _page("Dynamics", _module("kv.dynamics", kv.dynamics)),
+        "receptive-fields.md": _page(
+            "Receptive fields", _module("kv.receptive_fields", kv.receptive_fields)
+        ),
         "studies.md": _page("Studies", _module("kv.studies", kv.studies)),
         "report.md": _page("Report", _module("kv.report", kv.report)),
         "samples.md": _page("Samples", _module("kv.samples", kv.samples)),
