@@ -29,7 +29,7 @@ def main(later: str, depths: list[str], units: int, num_samples: int, output: Pa
         fields = receptive_fields.maps(model, layer, fill=0.0)
         alive = sum(not text for text in fields.diagnosis)
         print(f"{layer}: {fields.size} positions, {alive} of {len(fields)} units have a gradient")
-        figure = fields.plot() if layer == FIRST else fields.plot(units, order="strength")
+        figure = fields.plot() if layer == FIRST else fields.plot(units)
         (output / name).write_bytes(plots.to_png(figure, dpi=110))
         print(output / name)
     print(f"\n{'layer':36}{'can see':>10}{'uses':>8}{'share':>8}")
