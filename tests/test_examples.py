@@ -32,6 +32,10 @@ SMALL = {
     ],
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
+    "unit_receptive_fields": [
+        *["--later", "block_0", "--depths", "block_0"],
+        *["--units", "4", "--num-samples", "1"],
+    ],
     "vision_transformer": ["--epochs", "1", "--samples", "5"],
     "why_a_not_b": ["--size", "64"],
 }

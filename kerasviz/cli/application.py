@@ -319,17 +319,14 @@ def receptive_fields(
         str | None,
         typer.Option("--input", metavar="NAME", help="Which input, for models with several."),
     ] = None,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the page, picture and table.")
-    ] = Path("kerasviz-receptive-fields"),
+    output: Output = Path("kerasviz-receptive-fields"),
     imports: Imports = None,
     debug: Debug = False,
-) -> None:
+) -> bool:
     """Say how much of the input the units of each layer can see, and draw it.
 
     Prints a row per layer that changes it and the path of the page.
     """
-    from kerasviz.cli.quiet import no_foreign_warnings
     from kerasviz.cli.receptive_fields import ReceptiveFieldOptions, run_receptive_fields
 
     options = ReceptiveFieldOptions(
@@ -342,10 +339,7 @@ def receptive_fields(
         imports=imports or (),
         debug=debug,
     )
-    with no_foreign_warnings(debug):
-        complete = run_receptive_fields(options)
-    if not complete:
-        raise typer.Exit(SOME_FAILED)
+    return run_receptive_fields(options)
 
 
 @app.command()

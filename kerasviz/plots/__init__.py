@@ -26,6 +26,7 @@ from kerasviz.plots.pictures import pictures
 from kerasviz.plots.receptive_fields import receptive_field
 from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.training_run import training_run
+from kerasviz.plots.unit_fields import effective_field, unit_fields
 
 __all__ = [
     "activation_atlas",
@@ -37,6 +38,7 @@ __all__ = [
     "color_bar",
     "dataset_examples",
     "distribution_ridges",
+    "effective_field",
     "gate_statistics",
     "grid",
     "head_similarity",
@@ -55,6 +57,7 @@ __all__ = [
     "sweep",
     "to_png",
     "training_run",
+    "unit_fields",
     "weight_comparison",
     "weight_histograms",
 ]

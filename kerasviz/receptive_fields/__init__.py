@@ -7,14 +7,34 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
+    from kerasviz.receptive_fields.effective import EffectiveField
+    from kerasviz.receptive_fields.effective_measuring import EffectiveReceptiveField
+    from kerasviz.receptive_fields.gradient_fields import GradientReceptiveField, maps
     from kerasviz.receptive_fields.theory import ReceptiveFields, theoretical
+    from kerasviz.receptive_fields.triggered import triggered_average
+    from kerasviz.receptive_fields.unit_fields import UnitFields
 
-_HOMES: dict[str, str] = {
+_HOMES = {
+    "EffectiveField": "effective",
+    "EffectiveReceptiveField": "effective_measuring",
+    "GradientReceptiveField": "gradient_fields",
     "ReceptiveFields": "theory",
+    "UnitFields": "unit_fields",
+    "maps": "gradient_fields",
     "theoretical": "theory",
+    "triggered_average": "triggered",
 }
 
-__all__: list[str] = ["ReceptiveFields", "theoretical"]
+__all__ = [
+    "EffectiveField",
+    "EffectiveReceptiveField",
+    "GradientReceptiveField",
+    "ReceptiveFields",
+    "UnitFields",
+    "maps",
+    "theoretical",
+    "triggered_average",
+]
 
 __getattr__ = lazily(__name__, _HOMES)
 

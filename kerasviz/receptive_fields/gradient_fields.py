@@ -1,0 +1,264 @@
+"""The gradient of each unit of a layer by the input."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasviz.errors import InputError
+from kerasviz.probe.inputs import Batch
+from kerasviz.probe.provenance import provenance
+from kerasviz.probe.settings import whole
+from kerasviz.probe.unit_gradients import UNITS, CentreReader
+from kerasviz.receptive_fields.reach import Stage, stage
+from kerasviz.receptive_fields.unit_fields import UnitFields
+
+
+class GradientReceptiveField:
+    """The gradient receptive field of every unit of a layer: ∂y_c/∂x for each channel c.
+
+    y_c is the unit in the middle of the layer, and the maps are cut to what it can see. Where that
+    does not touch the border of the input, no padding has a part in it, and the maps are the
+    gradients of a 1×1 output by an input of just that size. Where it does, `is_cut` says so.
+
+    Compiled once for a layer: all units, constants and seeds run the same function, many units in
+    one batch.
+
+    Args:
+        model: Any built Keras 3 model; not altered.
+        layer: Address, layer object or index.
+        input: Name or index of the input; None: the first with positions that the layer depends on.
+        size: Positions along each axis of the input that the model leaves open; None: 32, 64, 128
+            or 256, the first that the field fits into.
+        batch_size: Gradients computed at once; memory grows with it.
+
+    Call arguments:
+        fill: The value that all inputs hold, in their own units.
+        samples: Average the gradient over so many inputs of N(0, 1) noise in place of the constant
+            (bytes: mean 127.5, standard deviation 64). None: the constant.
+        seed: Of the noise; the first samples of a longer draw are those of a shorter one.
+        units: Numbers of the units; None: all.
+
+    Returns:
+        `UnitFields`.
+
+    Raises:
+        AddressError: No such layer.
+        InputError: Settings that do not fit, no such input or unit.
+        MethodError: The layer does not depend on the input, or answers NaN.
+
+    Reference:
+        Zeiler & Fergus 2013 for gradients as pictures; Lindsey et al. 2019, "A Unified Theory of
+        Early Visual Representations from Retina to Cortex through Anatomically Constrained Deep
+        CNNs", arXiv:1901.00945, for units of early layers at a blank image.
+
+    Example:
+
+    ```python
+    fields = kv.receptive_fields.GradientReceptiveField(model, "encoder/conv")(samples=16)
+    figure = fields.plot()
+    ```
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        layer: Any,
+        input: str | int | None = None,  # noqa: A002
+        size: int | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        self._reader = CentreReader(model, layer, input)
+        self._size = None if size is None else whole(size, "size")
+        self._batch_size = whole(batch_size, "batch_size")
+        self._keeper = StageKeeper(self._reader, self._size)
+
+    def __call__(
+        self,
+        fill: float = 0.5,
+        samples: int | None = None,
+        seed: int = 0,
+        units: Sequence[int] | None = None,
+    ) -> UnitFields:
+        fill = finite(fill, "fill")
+        samples = None if samples is None else whole(samples, "samples")
+        seed = whole(seed, "seed", 0)
+        here = self._keeper.stage()
+        numbers = chosen_units(units, here.seen.num_units, self._reader.address)
+        here, maps, values = self._measured(here, numbers, fill, samples, seed)
+        peaks = peaks_of(maps)
+        return UnitFields(
+            maps=maps,
+            units=numbers,
+            peaks=peaks,
+            errors=np.full(len(maps), np.nan, "float32"),
+            method="gradient",
+            layer=self._reader.address,
+            input_name=here.seen.input_name,
+            start=here.reach.start,
+            input_size=here.reach.input_size,
+            is_cut=here.reach.is_cut,
+            diagnosis=tuple(map(_diagnosis, peaks, values, [samples] * len(peaks))),
+            parameters={"fill": fill, "samples": samples, "seed": seed},
+            provenance=provenance(self._reader.model),
+        )
+
+    def _measured(
+        self, here: Stage, units: np.ndarray, fill: float, samples: int | None, seed: int
+    ) -> tuple[Stage, np.ndarray, np.ndarray]:
+        """(units, *positions, colours) gradients, and (units,) whether any answer was not zero.
+
+        Begins anew with a larger box where a gradient lies outside of it.
+        """
+        at_once = min(self._batch_size, len(units))
+        per_run = max(1, self._batch_size // at_once)
+        parts, values = [], []
+        for first in range(0, len(units), at_once):
+            some = units[first : first + at_once]
+            total: Any = 0.0
+            answered: Any = False
+            for batch in _stimuli(here, fill, samples, seed, per_run):
+                found = self._reader.asked(UNITS, batch, some)
+                self._reader.check_finite(found["effect"])
+                reach = here.reach.with_effect(found["effect"])
+                if reach != here.reach:
+                    here = self._keeper.keep(dataclasses.replace(here, reach=reach))
+                    return self._measured(here, units, fill, samples, seed)
+                total = total + here.reach.crop(found["gradients"]).astype("float64")
+                answered = answered | (found["values"] != 0).any(axis=0)
+            parts.append((total / (samples or 1)).astype("float32"))
+            values.append(answered)
+        return here, np.concatenate(parts), np.concatenate(values)
+
+
+class StageKeeper:
+    """Measures the reach of a layer once, and again when the model has changed.
+
+    Args:
+        reader: Of the layer.
+        size: Positions along open axes.
+    """
+
+    def __init__(self, reader: CentreReader, size: int | None) -> None:
+        self._reader, self._size = reader, size
+        self._stage: Stage | None = None
+
+    def stage(self) -> Stage:
+        """Inputs, and what the layer reaches in them."""
+        if self._stage is None or self._reader.latest_info is None:
+            self._stage = stage(self._reader, self._size)
+        return self._stage
+
+    def keep(self, found: Stage) -> Stage:
+        """Use another box from now on."""
+        self._stage = found
+        return found
+
+
+def maps(
+    model: keras.Model,
+    layer: Any,
+    fill: float = 0.5,
+    samples: int | None = None,
+    seed: int = 0,
+    units: Sequence[int] | None = None,
+    input: str | int | None = None,  # noqa: A002
+    size: int | None = None,
+    batch_size: int = 32,
+) -> UnitFields:
+    """The gradient receptive field of every unit of a layer.
+
+    Short for `GradientReceptiveField(model, layer, …)(fill, …)`; keep that object to ask about one
+    layer several times, as it is compiled once.
+
+    Args:
+        model: As for `GradientReceptiveField`, and so are all the others.
+
+    Returns:
+        `UnitFields`.
+
+    Raises:
+        AddressError: No such layer.
+        InputError: Settings that do not fit, no such input or unit.
+        MethodError: The layer does not depend on the input, or answers NaN.
+
+    Example:
+
+    ```python
+    fields = kv.receptive_fields.maps(model, "encoder/conv", fill=0.0)
+    print(fields.maps.shape, fields.strength)
+    ```
+    """
+    method = GradientReceptiveField(model, layer, input, size, batch_size)
+    return method(fill, samples, seed, units)
+
+
+def chosen_units(units: Any, count: int, address: str) -> np.ndarray:
+    """Numbers of units, checked.
+
+    Raises:
+        InputError: Not whole numbers, none, or beyond the layer.
+    """
+    if units is None:
+        return np.arange(count)
+    numbers = np.asarray(units)
+    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu":
+        raise InputError(f"`units` must be a list of whole numbers. Received: {units!r}.")
+    beyond = numbers[(numbers < 0) | (numbers >= count)]
+    if beyond.size:
+        raise InputError(
+            f"`units` must be from 0 to {count - 1}, as {address!r} has {count}. "
+            f"Received: {beyond[0]}. See `kv.layers(model)`."
+        )
+    return numbers.astype("int64")
+
+
+def finite(value: Any, name: str) -> float:
+    """A setting that is a finite number.
+
+    Raises:
+        InputError: It is not.
+    """
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise InputError(f"`{name}` must be a finite number. Received: {value!r}.")
+    return float(value)
+
+
+def peaks_of(maps: np.ndarray) -> np.ndarray:
+    """(units,) largest magnitude of each map."""
+    peaks: np.ndarray = np.abs(maps).max(axis=tuple(range(1, maps.ndim)))
+    return peaks
+
+
+def _stimuli(
+    here: Stage, fill: float, samples: int | None, seed: int, at_once: int
+) -> Iterator[Batch]:
+    if samples is None:
+        yield here.inputs.constant(fill)
+        return
+    for first in range(0, samples, at_once):
+        yield here.inputs.noise(seed, first, min(at_once, samples - first))
+
+
+def _diagnosis(peak: float, answered: bool, samples: int | None) -> str:
+    if peak > 0:
+        return ""
+    if answered:
+        return (
+            "The unit answers the same whatever the input: ReLUs before it are shut, or it counts "
+            f"steps. {_ways_out(samples)}, or an earlier layer."
+        )
+    return (
+        "The unit is 0 on all of these inputs, as behind a ReLU that is shut. "
+        f"{_ways_out(samples)}, or the layer before its activation."
+    )
+
+
+def _ways_out(samples: int | None) -> str:
+    return "Try `samples=64`, another `fill`" if samples is None else "Try a constant `fill`"
