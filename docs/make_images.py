@@ -2,7 +2,7 @@
 
     python docs/make_images.py [EXAMPLE...]
 
-Each picture becomes a JPEG file of at most 1000 pixels in width.
+Each picture that a page shows becomes a JPEG file of at most 1000 pixels in width.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ WIDTH = 1000
 def main(names: list[str]) -> None:
     """Run the named examples, or all."""
     FOLDER.mkdir(exist_ok=True)
+    pages = "".join(page.read_text("utf-8") for page in FOLDER.parent.rglob("*.md"))
     for script in sorted((ROOT / "examples").glob("*.py")):
         if names and script.stem not in names:
             continue
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run([sys.executable, script, "--output", folder], check=True, cwd=ROOT)
             for picture in sorted(Path(folder).glob("*.png")):
-                reduce(picture, FOLDER / f"{picture.stem}.jpg")
+                if f"images/{picture.stem}.jpg" in pages:
+                    reduce(picture, FOLDER / f"{picture.stem}.jpg")
 
 
 def reduce(source: Path, goal: Path) -> None:

@@ -52,6 +52,7 @@ BRANCHES: dict[int, dict[str, Callable[[], Any]]] = {
         "same": lambda: L.Conv3D(3, 2, padding="same"),
         "strided": lambda: L.Conv3D(3, (1, 2, 3), strides=2, padding="same"),
         "dilated": lambda: L.Conv3D(2, 2, dilation_rate=2, padding="same"),
+        "grouped": lambda: L.Conv3D(4, 2, groups=2, padding="same"),
         "transposed": lambda: L.Conv3DTranspose(2, 2, strides=2, padding="same"),
     },
 }
