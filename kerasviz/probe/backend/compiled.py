@@ -170,8 +170,8 @@ class Trace:
                 raise kind(ours[0]) from None
             raise InputError(
                 "`inputs` must hold values that the model can compute with. Received: values on "
-                f"which it failed: {_gist(error)}. Look for ids that an embedding does not have, and "
-                "for lengths that differ; `model(inputs)` fails likewise."
+                f"which it failed: {_gist(error)}. Look for ids that an embedding does not have, "
+                "and for lengths that differ; `model(inputs)` fails likewise."
             ) from error
 
 
