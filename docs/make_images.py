@@ -17,6 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images"
 WIDTH = 1000
+QUALITY = {"initializer_weights": 38}
 
 
 def main(names: list[str]) -> None:
@@ -40,7 +41,8 @@ def reduce(source: Path, goal: Path) -> None:
     if picture.width > WIDTH:
         height = round(picture.height * WIDTH / picture.width)
         picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    picture.save(goal, quality=76, optimize=True, progressive=True)
+    quality = QUALITY.get(goal.stem, 76)
+    picture.save(goal, quality=quality, optimize=True, progressive=True)
     print(f"{goal}: {goal.stat().st_size // 1000} kB")
 
 
