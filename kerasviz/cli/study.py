@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasviz.cli.outputs import OutputFolder
 from kerasviz.cli.progress import Steps
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DPI = 150
 _DATA = ("patches", "cifar10")
+_PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,40 @@ def run_initializers(options: InitializerOptions) -> None:
     Raises:
         KerasvizError: What is asked for cannot be done; the message says why.
     """
-    if options.data not in _DATA:
+    if options.data not in _DATA and Path(options.data).suffix != ".npz":
         raise InputError(
-            f"Expected --data {' or '.join(_DATA)}. Received: {options.data}. Choose one of them."
+            f"Expected --data {', '.join(_DATA)} or a .npz file. Received: {options.data}. "
+            "Choose one of them."
         )
     folder = OutputFolder(options.output)
     with Steps() as steps:
         with steps.step("Starting TensorFlow"):
             import_keras(options.debug)
-        found = _train(options, steps)
+        found = _train(options, _data(options.data), steps)
         with steps.step("Writing the page"):
             page = _write(options, found, folder)
     print(*found.words(), sep="\n")
     print(page)
 
 
-def _train(options: InitializerOptions, steps: Steps) -> Comparison:
+def _data(asked: str) -> Any:
+    """What `kv.studies.initializers` takes: a name, or the arrays of a file."""
+    if asked in _DATA:
+        return asked
+    from kerasviz.cli.inputs import read_arrays
+
+    found = read_arrays(Path(asked))
+    names = list(found) if isinstance(found, dict) else ["a single array"]
+    if not isinstance(found, dict) or not set(_PARTS) <= found.keys():
+        raise InputError(
+            f"Expected a .npz file with {', '.join(_PARTS)}. Received: {asked}, which holds "
+            f"{', '.join(names) or 'nothing'}. Write it with `numpy.savez`."
+        )
+    parts = [found[name] for name in _PARTS]
+    return (parts[0], parts[1]), (parts[2], parts[3])
+
+
+def _train(options: InitializerOptions, data: Any, steps: Steps) -> Comparison:
     from kerasviz.dynamics.usual_initializers import standard_initializers
     from kerasviz.studies.initializer_study import initializers
 
@@ -64,7 +83,7 @@ def _train(options: InitializerOptions, steps: Steps) -> Comparison:
     text = f"Training from {len(named)} initializers, {options.seeds} × {options.epochs} epochs"
     with steps.step(text, total=len(named) * options.seeds * options.epochs) as advance:
         return initializers(
-            options.data,
+            data,
             initializers=named,
             seeds=range(options.seeds),
             epochs=options.epochs,

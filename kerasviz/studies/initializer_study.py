@@ -75,7 +75,7 @@ def initializers(
 
     Args:
         data: "patches": 4096 patches of photos, their classes the seven photos, and a quarter as
-            many for validation, all bundled. "cifar10": what `keras.datasets` downloads. Or
+            many for validation, all bundled. "cifar10": what `keras.datasets` downloads once. Or
             `((x_train, y_train), (x_validation, y_validation))` with pictures `(n, 32, 32, 3)` in
             [0, 255] and classes below 10.
         initializers: Name → initializer; None: the seven of
@@ -91,7 +91,7 @@ def initializers(
         A `kv.dynamics.Comparison`.
 
     Raises:
-        InputError: Settings out of range, or data of another shape.
+        InputError: Settings out of range, data of another shape, or CIFAR-10 out of reach.
 
     Example:
 
@@ -125,19 +125,51 @@ def _data(data: Any, num_train: int | None) -> list[tuple[Any, Any]]:
     if isinstance(data, str) and data == "patches":
         found = samples.photo_patches(count or PATCHES, SIZE)
         return [(found.x_train, found.y_train), (found.x_test, found.y_test)]
-    train, validation = keras.datasets.cifar10.load_data() if isinstance(data, str) else data
-    return [tuple(part[:count] for part in train), tuple(validation)]
+    train, validation = _pairs(_cifar10() if isinstance(data, str) else data)
+    return [tuple(np.asarray(part)[:count] for part in train), validation]
+
+
+def _cifar10() -> Any:
+    """CIFAR-10 from Keras's cache, which Keras fills by a download."""
+    try:
+        return keras.datasets.cifar10.load_data()
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise InputError(
+            "Expected CIFAR-10, which Keras downloads once and keeps. Received: no copy of it "
+            f"({reason}). Connect to the internet, choose the bundled patches, or give the "
+            "pictures as arrays (on the command line: --data FILE.npz)."
+        ) from error
+
+
+def _pairs(data: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    def is_pair(one: Any) -> bool:
+        return isinstance(one, (tuple, list)) and len(one) == 2
+
+    if not is_pair(data) or not all(is_pair(part) for part in data):
+        raise InputError(
+            "`data` must be ((x_train, y_train), (x_validation, y_validation)). "
+            f"Received: {type(data).__name__}. Pass arrays in this order."
+        )
+    return tuple(data[0]), tuple(data[1])
 
 
 def _scaled(part: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Pictures in [-1, 1] and flat classes."""
     x, y = np.asarray(part[0]), np.asarray(part[1]).reshape(-1)
-    if x.shape[1:] != (SIZE, SIZE, 3) or len(x) != len(y):
+    if not len(x) or x.shape[1:] != (SIZE, SIZE, 3) or len(x) != len(y):
         raise InputError(
-            f"`data` must hold pictures (n, {SIZE}, {SIZE}, 3) and n classes. Received: "
-            f"{x.shape} and {y.shape}. Resize them."
+            f"`data` must hold pictures (n, {SIZE}, {SIZE}, 3) and n classes, one at least. "
+            f"Received: {x.shape} and {y.shape}. Resize them."
         )
-    if x.min() < 0 or x.max() > 255 or y.min() < 0 or y.max() >= CLASSES:
+    if x.dtype.kind not in "uif" or y.dtype.kind not in "ui":
+        raise InputError(
+            "`data` must hold pictures of numbers and classes of whole numbers. Received: "
+            f"{x.dtype} and {y.dtype}. Convert them."
+        )
+    if not (x.min() >= 0 and x.max() <= 255 and y.min() >= 0 and y.max() < CLASSES):
         raise InputError(
             f"`data` must hold pictures in [0, 255] and classes from 0 to {CLASSES - 1}. Received: "
             f"{x.min()} to {x.max()} and {y.min()} to {y.max()}. Scale and number them so."
