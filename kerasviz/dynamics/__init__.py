@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
+    from kerasviz.dynamics.timing import profile
+    from kerasviz.dynamics.timing_result import Profile
     from kerasviz.dynamics.updates import UpdateReader
     from kerasviz.dynamics.usual_initializers import standard_initializers
     from kerasviz.dynamics.writing import RunWriter
@@ -39,6 +41,7 @@ _HOMES = {
     "Histogram": "metrics.histogram",
     "Measured": "comparison_result",
     "Moments": "metrics.moments",
+    "Profile": "timing_result",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
     "RunWriter": "writing",
@@ -48,6 +51,7 @@ _HOMES = {
     "channel_gradients": "absorption",
     "compare_initializers": "comparison",
     "distributions": "tables",
+    "profile": "timing",
     "stability": "map_stability",
     "standard_initializers": "usual_initializers",
     "weight_distributions": "tables",
@@ -64,6 +68,7 @@ __all__ = [
     "Histogram",
     "Measured",
     "Moments",
+    "Profile",
     "Quantiles",
     "Run",
     "RunWriter",
@@ -73,6 +78,7 @@ __all__ = [
     "channel_gradients",
     "compare_initializers",
     "distributions",
+    "profile",
     "stability",
     "standard_initializers",
     "weight_distributions",

@@ -185,7 +185,8 @@ class TrainingStep:
         found["calls"] = tuple(call for call in recorder.calls if call.address in here)
         found["in_loops"] = tuple(c.address for c in recorder.calls if c.address not in here)
         results = [loss] if self.trains else keras.tree.flatten(outputs)
-        return timed.group([*results, *by_weight, *changed])
+        kept_gradients = by_weight if update is None else []
+        return timed.results([*results, *kept_gradients, *changed])
 
     def _loss_in(self, scope: Any, batch: tuple[Any, ...]) -> Any:
         with compiled.inlined_functions(scope, _nothing_to_undo):

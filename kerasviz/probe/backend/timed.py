@@ -110,11 +110,7 @@ def held_copy(variable: Any) -> Any:
     return copy
 
 
-def outside() -> Any:
-    """A context in which variables are made eagerly, also where a graph is being built."""
-    return tf.init_scope()
-
-
-def group(operations: Sequence[Any]) -> list[Any]:
-    """The tensors among some values, as a compiled function can return them."""
-    return [tf.convert_to_tensor(value) for value in operations if value is not None]
+def results(values: Sequence[Any]) -> list[Any]:
+    """The tensors among some values; of a sparse gradient what is not zero."""
+    found = [v.values if isinstance(v, tf.IndexedSlices) else v for v in values if v is not None]
+    return [tf.convert_to_tensor(value) for value in found]
