@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.tables import distributions, weight_distributions
     from kerasviz.dynamics.timing import profile
     from kerasviz.dynamics.timing_result import Profile
+    from kerasviz.dynamics.timing_sweep import LayerSweep, sweep_layer
     from kerasviz.dynamics.updates import UpdateReader
     from kerasviz.dynamics.usual_initializers import standard_initializers
     from kerasviz.dynamics.writing import RunWriter
@@ -39,6 +40,7 @@ _HOMES = {
     "GradientReader": "gradient_reader",
     "Gradients": "gradient_reader",
     "Histogram": "metrics.histogram",
+    "LayerSweep": "timing_sweep",
     "Measured": "comparison_result",
     "Moments": "metrics.moments",
     "Profile": "timing_result",
@@ -54,6 +56,7 @@ _HOMES = {
     "profile": "timing",
     "stability": "map_stability",
     "standard_initializers": "usual_initializers",
+    "sweep_layer": "timing_sweep",
     "weight_distributions": "tables",
 }
 
@@ -66,6 +69,7 @@ __all__ = [
     "GradientReader",
     "Gradients",
     "Histogram",
+    "LayerSweep",
     "Measured",
     "Moments",
     "Profile",
@@ -81,6 +85,7 @@ __all__ = [
     "profile",
     "stability",
     "standard_initializers",
+    "sweep_layer",
     "weight_distributions",
 ]
 

@@ -34,8 +34,9 @@ class Profile:
         loss: The loss, forward and backward.
         optimizer: The update of the weights; 0 without an optimizer.
         other: The rest: reading weights, calling operations, waiting.
-        coverage: What was found in operations that belong to a part of the step, over `seconds`.
-            Far below 1 where calling operations takes longer than running them.
+        coverage: Whether the parts add up to the whole: all but `other` in a recorded run, over the
+            run without the profiler just before it, the median of these ratios. 1 where they do;
+            below, where calling operations takes long beside running them.
         runs: How many runs were recorded.
         trains: Whether the step trains, or runs forward only.
         batch_size: Samples in the step.
@@ -201,15 +202,16 @@ def _on_sizes(at: Mapping[tuple[int, ...], Profile]) -> list[str]:
 
 def _on_method(found: Profile) -> list[str]:
     said = []
-    if found.coverage < 1 - TOLERANCE:
+    idle = found.other / float(found.parts.sum())
+    if idle > TOLERANCE:
         said.append(
-            f"Only {found.coverage:.0%} of the step is inside operations: the rest goes into "
-            "calling them. A larger batch would use the machine better."
+            f"{idle:.0%} of the step is outside of operations: it goes into calling them. A larger "
+            "batch would use the machine better."
         )
-    if found.coverage > 1 + TOLERANCE:
+    elif abs(found.coverage - 1) > TOLERANCE:
         said.append(
-            f"Operations took {found.coverage:.0%} of a step without the profiler: something else "
-            "used the machine meanwhile. Measure again."
+            f"The parts add up to {found.coverage:.0%} of a step without the profiler: something "
+            "else used the machine meanwhile. Measure again."
         )
     if found.jitted:
         said.append(

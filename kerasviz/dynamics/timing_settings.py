@@ -155,5 +155,19 @@ def chosen_counts(freezing: Any, layers: int | None) -> list[int]:
     return sorted({int(n) for n in np.linspace(1, most, count).round()}) if count else []
 
 
+def within(seconds: Any) -> float:
+    """A bound in seconds, checked.
+
+    Raises:
+        InputError: It is no number above 0.
+    """
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not seconds > 0:
+        raise InputError(
+            f"`seconds` must be a number above 0. Received: {seconds!r}. Leave it out for a minute."
+        )
+    return float(seconds)
+
+
 def _array(value: Any) -> Any:
     return None if value is None else keras.ops.convert_to_numpy(value)

@@ -24,6 +24,7 @@ from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, step_sizes
 from kerasviz.plots.training_run import training_run
 
 __all__ = [
@@ -36,11 +37,13 @@ __all__ = [
     "color_bar",
     "dataset_examples",
     "distribution_ridges",
+    "freezing_curve",
     "gate_statistics",
     "grid",
     "head_similarity",
     "heads_by_depth",
     "initializer_histograms",
+    "layer_sweep",
     "modalities",
     "neuron_groups",
     "overlay",
@@ -50,6 +53,8 @@ __all__ = [
     "semantic_dictionary",
     "simulations",
     "spatial_attribution",
+    "step_bars",
+    "step_sizes",
     "sweep",
     "to_png",
     "training_run",

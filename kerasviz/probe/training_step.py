@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasviz.errors import InputError, KerasvizError, MethodError
+from kerasviz.errors import InputError, MethodError
 from kerasviz.probe import failures
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import compiled, graph, op_owners, timed

@@ -10,7 +10,6 @@ from typing import Any
 import tensorflow as tf
 
 from kerasviz.probe.backend import graph
-from kerasviz.probe.backend.timed import GRADIENTS
 
 FORWARD, BACKWARD, LOSS, OPTIMIZER = "forward", "backward", "loss", "optimizer"
 FUSED = ("BatchNorm", "DepthwiseConv", "Conv3D", "Conv2D", "MatMul")
