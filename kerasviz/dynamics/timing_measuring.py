@@ -45,7 +45,8 @@ def measured(
             plain[place].append(step.timed())
             recorded[place] += accounts(step.timed.recorded(1), step.owners.find)
         progress()
-    return [_result(*step, *both) for step, *both in zip(steps, plain, recorded, strict=True)]
+    pairs = zip(plain, recorded, strict=True)
+    return [_result(*step, *pair) for step, pair in zip(steps, pairs, strict=True)]
 
 
 def _result(

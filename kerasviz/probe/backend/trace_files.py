@@ -37,7 +37,7 @@ def host_events(data: bytes) -> list[Event]:
     Args:
         data: Content of a file "….xplane.pb".
     """
-    found = []
+    found: list[Event] = []
     for number, plane in _fields(data):
         if number == 1 and _text(plane, 2) == HOST:
             found += _plane_events(plane)
