@@ -32,6 +32,10 @@ SMALL = {
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
     "vision_transformer": ["--epochs", "1", "--samples", "5"],
+    "where_time_goes": [
+        *["--sizes", "12x8", "16x12", "--kernel-size", "3"],
+        *["--units", "4", "--batch-size", "1", "--seconds", "0.1"],
+    ],
     "why_a_not_b": ["--size", "64"],
 }
 

@@ -79,7 +79,7 @@ def profile(
     ```python
     model.compile("adam", "sparse_categorical_crossentropy")
     labels = np.arange(len(images)) % model.output_shape[-1]
-    found = kv.profile(model, images, labels, freezing=1, seconds=5)
+    found = kv.profile(model, images, labels, freezing=0, seconds=2)
     print(found.table[["address", "forward", "backward", "share"]], found.coverage)
     ```
     """

@@ -137,7 +137,11 @@ def test_each_convolution_counts_for_its_call_site(kind, convolutions):
 def test_nearly_every_operation_has_an_owner(kind):
     case = KINDS[kind]()
     step = compiled_step(case.model, case.inputs, optimizer="adam")
-    names = [e.name for e in events_of(step) if not re.search(":(ReadVariableOp|Const)$", e.name)]
+    names = [
+        e.name
+        for e in events_of(step)
+        if not re.search(":(ReadVariableOp|Const|_Send|_Recv)$", e.name)
+    ]
     lost = [name for name in names if step.owners.find(name) is None]
     assert len(lost) <= 0.02 * len(names), lost
     phases = {step.owners.find(name).phase for name in names if name not in lost}
@@ -166,12 +170,12 @@ def test_an_operation_fused_across_layers_counts_for_the_convolution():
 # The result.
 
 
-def uneven_network():
-    """The second convolution takes about 400 times the multiplications of the first."""
+def uneven_network(filters=4, kernel_size=3):
+    """With 64 filters of 11×11 `heavy` takes some 5000 times the multiplications of `light`."""
     image = keras.Input((None, None, 3), name="image")
     x = layers.Conv2D(4, 1, strides=2, name="light")(image)
     x = layers.BatchNormalization(name="norm")(x)
-    x = layers.Conv2D(48, 7, padding="same", activation="relu", name="heavy")(x)
+    x = layers.Conv2D(filters, kernel_size, padding="same", activation="relu", name="heavy")(x)
     x = layers.Dropout(0.5, seed=3, name="dropout")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     outputs = layers.Dense(3, "softmax", name="head")(x)
@@ -189,13 +193,13 @@ LABELS = np.arange(4) % 3
 @pytest.fixture(scope="module")
 def found():
     return kv.profile(
-        uneven_network(),
+        uneven_network(64, 11),
         INPUTS,
         LABELS,
         input_sizes=[(20, 24), (40, 48)],
         freezing=[1, 2],
-        repeats=3,
-        seconds=0.01,
+        repeats=5,
+        seconds=20,
         verbose=0,
     )
 
@@ -223,12 +227,10 @@ def test_the_heavy_layer_takes_most(found):
 def test_sizes_frozen_layers_and_provenance(found):
     assert list(found.sizes["size"]) == ["20x24", "40x48"]
     assert [p.input_shapes for p in found.at.values()] == [((20, 24, 3),), ((40, 48, 3),)]
-    assert list(found.freezing["frozen"]) == [1] or list(found.freezing["up_to"]) == [
-        "light",
-        "norm",
-    ]
+    assert list(found.freezing["frozen"])[:1] == [1]
+    assert list(found.freezing["up_to"]) == ["light", "norm"][: len(found.freezing)]
     assert found.provenance["model"] == "uneven"
-    assert (found.trains, found.runs, found.batch_size, found.jitted) == (True, 3, 4, False)
+    assert (found.trains, found.runs, found.batch_size, found.jitted) == (True, 5, 4, False)
     assert "training step" in repr(found)
     texts = [text.get_text() for text in found.plot(num=2).axes[0].texts]
     shown = [float(text.strip().rstrip("%")) for text in texts]
@@ -242,27 +244,23 @@ def test_sizes_frozen_layers_and_provenance(found):
 
 def fake_steps(model, whole, parts):
     """A step whose recorded runs are these accounts."""
-    runs = iter(whole)
+    runs, recordings, unit = iter(whole), iter(parts), PICOSECONDS // 1000
 
-    def recorded(_):
-        taken, other = next(recordings)
-        unit = PICOSECONDS // 1000
-        return [
-            Event(0, MARK, 0, (taken + other) * unit),
-            Event(1, "conv:Conv2D", 0, taken * unit),
-        ]
+    class Runs:
+        def __call__(self):
+            return next(runs)
 
-    recordings = iter(parts)
+        def recorded(self, _):
+            taken, other = next(recordings)
+            whole = Event(0, MARK, 0, (taken + other) * unit)
+            return [whole, Event(1, "conv:Conv2D", 0, taken * unit)]
+
     step = SimpleNamespace(
-        timed=lambda: next(runs),
+        timed=Runs(),
         owners=SimpleNamespace(find=lambda _: Owner(FORWARD, "conv")),
         calls=(SimpleNamespace(address="conv", layer=layers.Conv2D(1, 1), is_leaf=True),),
         in_loops=(),
     )
-    step.timed = SimpleNamespace(recorded=recorded)
-    step.timed = type(
-        "Runs", (), {"__call__": lambda _: next(runs), "recorded": lambda _, n: recorded(n)}
-    )()
     batch = SimpleNamespace(model=model, trains=True, size=1, shapes=((1,),))
     return batch, step
 
@@ -301,8 +299,8 @@ def test_freezing_leaves_the_trunk_out_of_the_gradients():
     backward = {step.owners.find(e.name) for e in events_of(step)}
     assert Owner(BACKWARD, "heavy") in backward
     assert not {Owner(BACKWARD, "light"), Owner(BACKWARD, "norm")} & backward
+    assert not [e.name for e in events_of(step) if "BackpropInput" in e.name.rsplit(":")[1]]
     operations = step.owners._operations.values()
-    assert not [op for op in operations if op.type == "Conv2DBackpropInput"]
     assert not [
         op
         for op in operations
@@ -320,14 +318,21 @@ def test_freezing_leaves_the_trunk_out_of_the_gradients():
 # Nothing changes.
 
 
+def values(variable):
+    return keras.ops.convert_to_numpy(variable).copy()
+
+
 def state(model):
-    optimizer = [np.array(v) for v in model.optimizer.variables]
-    metrics = [np.array(v) for metric in model.metrics for v in metric.variables]
-    return [np.array(v) for v in model.variables] + optimizer + metrics
+    optimizer = [values(v) for v in model.optimizer.variables]
+    metrics = [values(v) for metric in model.metrics for v in metric.variables]
+    return [values(v) for v in model.variables] + optimizer + metrics
 
 
-def test_profiling_leaves_no_trace_in_training(found):
+def test_profiling_leaves_no_trace_in_training():
+    """Neither in a model that never trained, nor in one that did."""
     model, twin = uneven_network(), uneven_network()
+    kv.profile(model, INPUTS, LABELS, **LIGHT)
+    assert not model.optimizer.built
     for one in (model, twin):
         one.fit(INPUTS, LABELS, epochs=1, shuffle=False, verbose=0)
     before, trainable = state(model), [x.trainable for x in model.layers]
@@ -342,16 +347,6 @@ def test_profiling_leaves_no_trace_in_training(found):
     assert attributes == {layer.name: sorted(vars(layer)) for layer in model.layers}
     for one in (model, twin):
         one.fit(INPUTS, LABELS, epochs=2, shuffle=False, verbose=0)
-    assert all(map(np.array_equal, state(model), state(twin)))
-
-
-def test_a_model_that_never_trained_stays_untrained():
-    model = uneven_network()
-    kv.profile(model, INPUTS, LABELS, **LIGHT)
-    assert not model.optimizer.built
-    twin = uneven_network()
-    for one in (model, twin):
-        one.fit(INPUTS, LABELS, shuffle=False, verbose=0)
     assert all(map(np.array_equal, state(model), state(twin)))
 
 
@@ -375,10 +370,10 @@ def test_forward_alone_and_jitted():
 def test_inputs_take_another_size_by_the_nearest_neighbour():
     model = uneven_network()
     picture = np.arange(24, dtype="float32").reshape(1, 4, 6, 1).repeat(3, -1)
-    part = resized(StepInputs(model, picture, [0], None, None), model, (2, 3))
+    part = resized(StepInputs(model, picture, np.zeros(1), None, None), model, (2, 3))
     np.testing.assert_array_equal(part.arrays[0][0, :, :, 0], [[0, 2, 4], [12, 14, 16]])
     with pytest.raises(InputError, match="one number for each spatial axis"):
-        resized(StepInputs(model, picture, [0], None, None), model, (2,))
+        resized(StepInputs(model, picture, np.zeros(1), None, None), model, (2,))
 
 
 def test_a_fixed_size_needs_a_builder():
@@ -388,7 +383,7 @@ def test_a_fixed_size_needs_a_builder():
         return model
 
     model, inputs, targets = build((8, 6)), np.ones((2, 8, 6, 3), "float32"), np.ones((2, 2))
-    with pytest.raises(InputError, match="whose input size is free.*build="):
+    with pytest.raises(InputError, match=r"whose input size is free.*build="):
         kv.profile(model, inputs, targets, input_sizes=[(4, 4)], **LIGHT)
     found = kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=build, **LIGHT)
     assert list(found.sizes["size"]) == ["4x4"]
