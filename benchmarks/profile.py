@@ -1,6 +1,6 @@
 """Whether the parts of a profile add up to the training step, and what freezing saves, in one run.
 
-    python benchmarks/profile.py [--repeats 15] [--freezing]
+    python benchmarks/profile.py [--repeats 15] [--networks NAME...] [--freezing]
 
 For three networks: the parts that `kv.profile` finds over a step of its own without the profiler
 (`coverage`); that step over Keras's own `train_step`, compiled, of a twin; and, for the flat ones,
@@ -57,6 +57,13 @@ def transformer(size: tuple[int, int]) -> keras.Model:
     return model
 
 
+NETWORKS = {
+    "retina": (retina, (160, 120)),
+    "efficientnet-lite0": (efficientnet, (160, 160)),
+    "transformer": (transformer, (160, 160)),
+}
+
+
 def timed(function: Callable[[], Any]) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
@@ -76,7 +83,7 @@ def layers_alone(model: keras.Sequential, images: Any) -> list[Callable[[], Any]
     found, x = [], tf.constant(images)
     for number, layer in enumerate(model.layers):
 
-        @tf.function
+        @tf.function(reduce_retracing=True)
         def step(x: Any, layer: Any = layer, first: bool = number == 0) -> Any:
             sources = [v.value for v in layer.trainable_variables] + ([] if first else [x])
             with tf.GradientTape() as tape:
@@ -116,10 +123,10 @@ def coverage(name: str, build: Callable[..., keras.Model], size: Any, repeats: i
     print(told, flush=True)
 
 
-def freezing(repeats: int) -> None:
+def freezing(repeats: int, kernel_sizes: list[int]) -> None:
     """Print what the first layer takes, and what freezing it saves, at three sizes."""
     generator = np.random.default_rng(0)
-    for kernel_size in (3, 9):
+    for kernel_size in kernel_sizes:
         for size in ((143, 107), (160, 120), (179, 143)):
             images = generator.random((8, *size, 3), dtype="float32")
             labels = generator.integers(0, 10, 8)
@@ -143,11 +150,12 @@ def freezing(repeats: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--kernel-sizes", nargs="+", type=int, default=[3, 9])
     parser.add_argument("--freezing", action="store_true")
     options = parser.parse_args()
     if options.freezing:
-        freezing(options.repeats)
+        freezing(options.repeats, options.kernel_sizes)
     else:
-        coverage("retina", retina, (160, 120), options.repeats)
-        coverage("EfficientNet-Lite0", efficientnet, (160, 160), options.repeats)
-        coverage("vision transformer", transformer, (160, 160), options.repeats)
+        for name in options.networks:
+            coverage(name, *NETWORKS[name], options.repeats)

@@ -171,9 +171,9 @@ def test_an_operation_fused_across_layers_counts_for_the_convolution():
 
 
 def uneven_network(filters=4, kernel_size=3):
-    """With 64 filters of 11×11 `heavy` takes some 5000 times the multiplications of `light`."""
+    """With 128 filters of 11×11 `heavy` takes 5000 times the multiplications of `light`."""
     image = keras.Input((None, None, 3), name="image")
-    x = layers.Conv2D(4, 1, strides=2, name="light")(image)
+    x = layers.Conv2D(4, 1, name="light")(image)
     x = layers.BatchNormalization(name="norm")(x)
     x = layers.Conv2D(filters, kernel_size, padding="same", activation="relu", name="heavy")(x)
     x = layers.Dropout(0.5, seed=3, name="dropout")(x)
@@ -193,7 +193,7 @@ LABELS = np.arange(4) % 3
 @pytest.fixture(scope="module")
 def found():
     return kv.profile(
-        uneven_network(64, 11),
+        uneven_network(128, 11),
         INPUTS,
         LABELS,
         input_sizes=[(20, 24), (40, 48)],
@@ -218,9 +218,8 @@ def test_shares_and_the_rest_are_the_whole(found):
 
 def test_the_heavy_layer_takes_most(found):
     table = found.table.set_index("address")
-    assert table.loc["heavy", "forward"] > 4 * table.loc["light", "forward"]
-    assert table.loc["heavy", "backward"] > 4 * table.loc["light", "backward"]
-    assert f"`{table['share'].idxmax()}`" == "`heavy`"
+    assert table["share"].idxmax() == table["backward"].idxmax() == "heavy"
+    assert table.loc["heavy", "total"] > 2 * table.loc["light", "total"]
     assert "of `heavy` (" in found.advice()[0]
 
 
@@ -230,7 +229,8 @@ def test_sizes_frozen_layers_and_provenance(found):
     assert list(found.freezing["frozen"])[:1] == [1]
     assert list(found.freezing["up_to"]) == ["light", "norm"][: len(found.freezing)]
     assert found.provenance["model"] == "uneven"
-    assert (found.trains, found.runs, found.batch_size, found.jitted) == (True, 5, 4, False)
+    assert (found.trains, found.batch_size, found.jitted) == (True, 4, False)
+    assert 3 <= found.runs <= 5
     assert "training step" in repr(found)
     texts = [text.get_text() for text in found.plot(num=2).axes[0].texts]
     shown = [float(text.strip().rstrip("%")) for text in texts]
@@ -300,19 +300,14 @@ def test_freezing_leaves_the_trunk_out_of_the_gradients():
     assert Owner(BACKWARD, "heavy") in backward
     assert not {Owner(BACKWARD, "light"), Owner(BACKWARD, "norm")} & backward
     assert not [e.name for e in events_of(step) if "BackpropInput" in e.name.rsplit(":")[1]]
-    operations = step.owners._operations.values()
-    assert not [
-        op
-        for op in operations
-        if op.type.startswith("FusedBatchNorm") and op.get_attr("is_training")
-    ]
+    assert not {"Mean", "SquaredDifference"} & kinds_of(step, Owner(FORWARD, "norm"))
     whole = compiled_step(uneven_network(), INPUTS)
-    operations = whole.owners._operations.values()
-    assert [
-        op
-        for op in operations
-        if op.type.startswith("FusedBatchNorm") and op.get_attr("is_training")
-    ]
+    assert {"Mean", "SquaredDifference"} <= kinds_of(whole, Owner(FORWARD, "norm"))
+
+
+def kinds_of(step, owner):
+    operations = step.owners._operations.values()
+    return {op.type for op in operations if step.owners._owners.get(op.name) == owner}
 
 
 # Nothing changes.
