@@ -123,14 +123,14 @@ def coverage(name: str, build: Callable[..., keras.Model], size: Any, repeats: i
     print(told, flush=True)
 
 
-def freezing(repeats: int, kernel_sizes: list[int]) -> None:
+def freezing(repeats: int, kernel_sizes: list[int], units: int) -> None:
     """Print what the first layer takes, and what freezing it saves, at three sizes."""
     generator = np.random.default_rng(0)
     for kernel_size in kernel_sizes:
         for size in ((143, 107), (160, 120), (179, 143)):
             images = generator.random((8, *size, 3), dtype="float32")
             labels = generator.integers(0, 10, 8)
-            model = retina(size, kernel_size)
+            model = retina(size, kernel_size, units)
             found = kv.profile(
                 model, images, labels, freezing=[1], repeats=repeats, seconds=600, verbose=0
             )
@@ -152,10 +152,11 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--kernel-sizes", nargs="+", type=int, default=[3, 9])
+    parser.add_argument("--units", type=int, default=128, help="of the retina's dense layer")
     parser.add_argument("--freezing", action="store_true")
     options = parser.parse_args()
     if options.freezing:
-        freezing(options.repeats, options.kernel_sizes)
+        freezing(options.repeats, options.kernel_sizes, options.units)
     else:
         for name in options.networks:
             coverage(name, *NETWORKS[name], options.repeats)

@@ -19,7 +19,7 @@ from keras import layers
 import kerasviz as kv
 
 
-def retina(size: tuple[int, int], kernel_size: int = 9, units: int = 1024) -> keras.Model:
+def retina(size: tuple[int, int], kernel_size: int = 9, units: int = 128) -> keras.Model:
     """Convolutions of 32, 1, 32 and 32 channels, pooled early."""
     settings = {"padding": "same", "activation": "elu"}
     model = keras.Sequential(
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", default=["143x107", "160x120", "179x143"])
     parser.add_argument("--kernel-size", type=int, default=9)
-    parser.add_argument("--units", type=int, default=1024, help="of the hidden dense layer")
+    parser.add_argument("--units", type=int, default=128, help="of the hidden dense layer")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=25.0, help="how long to measure")
     parser.add_argument("--output", type=Path, default=Path("examples/output"))

@@ -352,6 +352,11 @@ def test_forward_alone_and_jitted():
     assert found.freezing is None
     assert found.table["backward"].sum() == found.loss == found.optimizer == 0
     assert found.table["forward"].sum() > 0
+    for draw in (found.plot_sizes, found.plot_freezing):
+        with pytest.raises(InputError, match="Received: none"):
+            draw()
+    with pytest.raises(InputError, match="`num` be a whole number"):
+        found.plot(num=0)
     assert not hasattr(model, "optimizer") or model.optimizer is None
     model.compile("sgd", "mse", jit_compile=True)
     found = kv.profile(model, np.ones((2, 16, 16, 3), "float32"), np.ones((2, 2)), **LIGHT)
