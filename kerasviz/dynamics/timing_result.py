@@ -71,9 +71,11 @@ class Profile:
     freezing: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
+        from kerasviz.plots.reading import duration
+
         kind = "training step" if self.trains else "forward pass"
         return (
-            f"Profile({kind} of {1000 * self.seconds:.3g} ms, {self.batch_size} samples, "
+            f"Profile({kind} of {duration(self.seconds)}, {self.batch_size} samples, "
             f"{len(self.table)} calls of layers, coverage {self.coverage:.0%})"
         )
 
@@ -147,10 +149,12 @@ class Profile:
 
     @property
     def _note(self) -> str:
+        from kerasviz.plots.reading import duration
+
         shapes = ", ".join(size_name(shape) for shape in self.input_shapes)
         name = self.provenance.get("model", "model")
         return (
-            f"{name} · {self.batch_size} × {shapes} · {1000 * self.seconds:.3g} ms a step · "
+            f"{name} · {self.batch_size} × {shapes} · {duration(self.seconds)} a step · "
             f"coverage {self.coverage:.0%}"
         )
 
@@ -166,24 +170,28 @@ def _first_share(table: pd.DataFrame) -> float:
 
 
 def _on_expensive(found: Profile, num: int = 3) -> list[str]:
+    from kerasviz.plots.reading import duration
+
     rows = [
         (float(row[f"{phase}_share"]), float(row[phase]), f"{phase} of `{row['address']}`")
         for _, row in found.table.iterrows()
         for phase in ("forward", "backward")
     ]
     rows = [row for row in sorted(rows, reverse=True)[:num] if row[0] >= WORTH_SAYING]
-    told = [f"{name} ({share:.0%}, {1000 * taken:.3g} ms)" for share, taken, name in rows]
+    told = [f"{name} ({share:.0%}, {duration(taken)})" for share, taken, name in rows]
     return [f"Most expensive: {', '.join(told)}."] if told else []
 
 
 def _on_freezing(table: pd.DataFrame | None) -> list[str]:
+    from kerasviz.plots.reading import duration
+
     said = []
     for _, row in (table if table is not None else _nothing()).iterrows():
         count = "the first layer" if row["frozen"] == 1 else f"the first {row['frozen']} layers"
         place = f"`{row['up_to']}`" if row["frozen"] == 1 else f"up to `{row['up_to']}`"
         said.append(
             f"Freezing {count} ({place}) saves {row['saving']:.0%} of the step: "
-            f"{1000 * row['seconds']:.3g} instead of {1000 * row['whole_seconds']:.3g} ms."
+            f"{duration(row['seconds'])} instead of {duration(row['whole_seconds'])}."
         )
     return said
 

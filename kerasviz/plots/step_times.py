@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kerasviz.errors import InputError
 from kerasviz.plots.colors import LINE, NEGATIVE, POSITIVE
-from kerasviz.plots.reading import number, shortened
+from kerasviz.plots.reading import duration, shortened
 from kerasviz.plots.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def step_bars(
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1150 * longest)
     axes.set_yticks(range(len(rows)), [shortened(name, 34) for name, _ in rows], parse_math=False)
-    axes.set_xlabel(f"milliseconds (of {1000 * seconds:.3g} a step)", fontsize=8)
+    axes.set_xlabel(f"milliseconds (a step: {duration(seconds)})", fontsize=8)
     _plain(axes)
     _legend(sheet, [part for part in STYLES if any(part in bar for _, bar in rows)])
     return sheet.figure
@@ -138,7 +138,7 @@ def step_sizes(
             axes.barh(place, taken, 0.72, left, linewidth=0.6, **style)
             left += taken
         axes.text(
-            left + 8 * longest, place, f" {1000 * row['seconds']:.3g} ms", fontsize=7, va="center"
+            left + 8 * longest, place, f" {duration(row['seconds'])}", fontsize=7, va="center"
         )
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, 1150 * longest)
@@ -193,7 +193,7 @@ def freezing_curve(
         axes.annotate(
             text,
             (row["frozen"], share),
-            xytext=(4, 6),
+            xytext=(8, 4),
             textcoords="offset points",
             fontsize=7,
             parse_math=False,
@@ -262,7 +262,7 @@ def _heading(sheet: Sheet, title: str, note: str) -> None:
 def _plain(axes: Any) -> None:
     axes.tick_params(labelsize=7.5, length=2)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
 
 
 def _legend(sheet: Sheet, parts: list[str]) -> None:
