@@ -7,7 +7,7 @@ For three networks: the parts that `kv.profile` finds over a step of its own wit
 what the layers take one by one, each alone on its input, over the whole step: the way that was not
 taken. All take turns; the figures are medians of ratios of neighbouring runs.
 With `--freezing`, the retina's network instead at three input sizes: share of the first layer and
-what freezing it saves.
+what freezing it, and the one behind it, saves.
 """
 
 from __future__ import annotations
@@ -123,25 +123,28 @@ def coverage(name: str, build: Callable[..., keras.Model], size: Any, repeats: i
     print(told, flush=True)
 
 
-def freezing(repeats: int, kernel_sizes: list[int], units: int) -> None:
+def freezing(repeats: int, kernel_sizes: list[int], units: int, samples: int) -> None:
     """Print what the first layer takes, and what freezing it saves, at three sizes."""
     generator = np.random.default_rng(0)
     for kernel_size in kernel_sizes:
         for size in ((143, 107), (160, 120), (179, 143)):
-            images = generator.random((8, *size, 3), dtype="float32")
-            labels = generator.integers(0, 10, 8)
+            images = generator.random((samples, *size, 3), dtype="float32")
+            labels = generator.integers(0, 10, samples)
             model = retina(size, kernel_size, units)
             found = kv.profile(
-                model, images, labels, freezing=[1], repeats=repeats, seconds=600, verbose=0
+                model, images, labels, freezing=[1, 2], repeats=repeats, seconds=600, verbose=0
             )
             first = found.table.set_index("address").loc["conv_1"]
             pool = found.table.set_index("address").loc["pool_1"]
-            row = found.freezing.iloc[0]
+            saved = ", ".join(
+                f"up to {row['up_to']} {row['saving']:.1%} ± {row['spread'] / 2:.1%}"
+                for _, row in found.freezing.iterrows()
+            )
             print(
                 f"kernel {kernel_size}, {size[0]}x{size[1]}: step {1000 * found.seconds:.0f} ms, "
                 f"conv_1 forward {first['forward_share']:.1%}, backward "
                 f"{first['backward_share']:.1%}, pool_1 backward {pool['backward_share']:.1%}, "
-                f"freezing conv_1 saves {row['saving']:.1%} ± {row['spread'] / 2:.1%}, "
+                f"freezing saves {saved}, "
                 f"coverage {found.coverage:.3f}",
                 flush=True,
             )
@@ -153,10 +156,11 @@ if __name__ == "__main__":
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--kernel-sizes", nargs="+", type=int, default=[3, 9])
     parser.add_argument("--units", type=int, default=128, help="of the retina's dense layer")
+    parser.add_argument("--batch-size", type=int, default=4, help="with --freezing")
     parser.add_argument("--freezing", action="store_true")
     options = parser.parse_args()
     if options.freezing:
-        freezing(options.repeats, options.kernel_sizes, options.units)
+        freezing(options.repeats, options.kernel_sizes, options.units, options.batch_size)
     else:
         for name in options.networks:
             coverage(name, *NETWORKS[name], options.repeats)
