@@ -344,6 +344,60 @@ def receptive_fields(
 
 @app.command()
 @one_line_errors
+def profile(
+    model: Model,
+    input_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Spatial size of the inputs, such as 143x107; repeat it to compare sizes. "
+            "Default: the model's own.",
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples in the step.")] = 8,
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="squares: of the outputs, their mean. Or a loss of Keras."
+        ),
+    ] = "squares",
+    optimizer: Annotated[
+        str, typer.Option(metavar="NAME", help="An optimizer of Keras, for the update.")
+    ] = "adam",
+    freezing: Annotated[
+        int,
+        typer.Option(min=0, help="At how many numbers of frozen layers to measure what it saves."),
+    ] = 4,
+    seconds: Annotated[
+        float, typer.Option(min=0.001, help="For how long to measure; compiling comes on top.")
+    ] = 60.0,
+    output: Output = Path("kerasviz-profile"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Measure where the time of a training step goes: by layer, forward and backward.
+
+    The inputs are random. Prints tables, what they say in words, and the path of the page.
+    """
+    from kerasviz.cli.profile import ProfileOptions, run_profile
+
+    options = ProfileOptions(
+        model=model,
+        input_sizes=input_size or (),
+        batch_size=batch_size,
+        loss=loss,
+        optimizer=optimizer,
+        freezing=freezing,
+        seconds=seconds,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    run_profile(options)
+
+
+@app.command()
+@one_line_errors
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that watchers wrote.")],
     output: Annotated[

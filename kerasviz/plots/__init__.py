@@ -25,6 +25,7 @@ from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.receptive_fields import receptive_field
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, step_sizes
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
 
@@ -39,11 +40,13 @@ __all__ = [
     "dataset_examples",
     "distribution_ridges",
     "effective_field",
+    "freezing_curve",
     "gate_statistics",
     "grid",
     "head_similarity",
     "heads_by_depth",
     "initializer_histograms",
+    "layer_sweep",
     "modalities",
     "neuron_groups",
     "overlay",
@@ -54,6 +57,8 @@ __all__ = [
     "semantic_dictionary",
     "simulations",
     "spatial_attribution",
+    "step_bars",
+    "step_sizes",
     "sweep",
     "to_png",
     "training_run",
