@@ -25,6 +25,7 @@ from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.training_run import training_run
+from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [
     "activation_atlas",
@@ -53,6 +54,8 @@ __all__ = [
     "sweep",
     "to_png",
     "training_run",
+    "weight_changes",
     "weight_comparison",
+    "weight_distribution",
     "weight_histograms",
 ]

@@ -72,10 +72,15 @@ def repeated(matrices: np.ndarray, norms: np.ndarray) -> list[tuple[int, int, fl
 
 
 def _directions(rows: int) -> np.ndarray:
+    """Orthonormal: each direction sums rows of its own with random signs."""
     if rows <= DIRECTIONS:
         return np.eye(rows)
-    drawn = np.random.default_rng(SEED).normal(size=(rows, DIRECTIONS))
-    return np.linalg.qr(drawn)[0]
+    generator = np.random.default_rng(SEED)
+    places = generator.permutation(rows) % DIRECTIONS
+    signs = generator.choice([-1.0, 1.0], rows)
+    found = np.zeros((rows, DIRECTIONS))
+    found[np.arange(rows), places] = signs / np.sqrt(np.bincount(places))[places]
+    return found
 
 
 def _repeated(
