@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy import special
 
 from kerasviz.errors import InputError
@@ -20,7 +21,7 @@ from kerasviz.plots.attention_weights import (
 )
 from kerasviz.plots.colors import LINE, POSITIVE
 from kerasviz.plots.distributions import ending
-from kerasviz.plots.reading import number, shortened
+from kerasviz.plots.reading import shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
 if TYPE_CHECKING:
@@ -116,18 +117,18 @@ def _against_normal(axes: Axes, values: np.ndarray, row: Any) -> None:
     finite = np.sort(values[np.isfinite(values)])
     if not finite.size:
         return
-    ranks = np.unique(np.linspace(0, finite.size - 1, min(POINTS, finite.size)).astype(int))
+    ends = special.ndtri(np.array([0.5, finite.size - 0.5]) / finite.size)
+    ranks = np.unique((special.ndtr(np.linspace(*ends, POINTS)) * finite.size).astype(int))
     normal = special.ndtri((ranks + 0.5) / finite.size)
-    ends = np.array([normal[0], normal[-1]])
     axes.plot(ends, row["mean"] + row["std"] * ends, color=POSITIVE, linewidth=1.0)
     axes.plot(normal, finite[ranks], ".", color=CURVE, markersize=3)
-    axes.set_title("normal Q–Q", fontsize=7, color=LINE, pad=2)
+    axes.text(0.04, 0.97, "normal Q–Q", transform=axes.transAxes, va="top", fontsize=7, color=LINE)
 
 
 def weight_changes(table: pd.DataFrame, *, max_rows: int = 24) -> Figure:
     """Draw what changed most between two models, a row a weight.
 
-    The bar is the relative change ‖after - before‖ / ‖before‖ on a logarithmic scale; beside it are
+    The dot is the relative change ‖after - before‖ / ‖before‖ on a logarithmic scale; beside it are
     the cosine, the shift of the mean and the Wasserstein distance, both in stds of the weights
     before.
 
@@ -159,7 +160,7 @@ def weight_changes(table: pd.DataFrame, *, max_rows: int = 24) -> Figure:
     told = "change: ‖after − before‖ / ‖before‖.  shift, distance: in stds of the weights before"
     sheet.text(MARGIN, MARGIN + 1.6 * LINE_HEIGHT, told, fontsize=7, color=LINE)
     axes = sheet.axes(MARGIN + NAMES, top, BARS, len(rows) * ROW)
-    _bars(axes, rows["relative_change"].to_numpy("float64"))
+    _dots(axes, rows["relative_change"].to_numpy("float64"))
     x = MARGIN + NAMES + BARS + 0.1
     for name, breadth in columns.items():
         x += breadth
@@ -179,26 +180,34 @@ def _shown(rows: pd.DataFrame, name: str) -> list[str]:
         "shift": rows["shift"] / std,
         "distance": rows["wasserstein"] / std,
     }[name]
-    return [signed(float(value)) if name == "shift" else _plain(float(value)) for value in values]
+    return [_text(name, float(value)) for value in values]
 
 
-def _plain(value: float) -> str:
-    return number(value).replace("nan", "–")
+def _text(name: str, value: float) -> str:
+    if name == "cosine" and np.isfinite(value):
+        return f"{value:.4f}".replace("-", "−")
+    return signed(value)
 
 
-def _bars(axes: Axes, changes: np.ndarray) -> None:
+def _dots(axes: Axes, changes: np.ndarray) -> None:
+    """A dot a row on a logarithmic scale of whole decades."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_yticks([])
     axes.set_ylim(len(changes), 0)
     axes.set_xlabel("relative change", fontsize=8)
-    axes.tick_params(labelsize=7, length=2)
     drawn = np.isfinite(changes) & (changes > 0)
     if not drawn.any():
         axes.set_xticks([])
         axes.text(0.5, 0.5, "nothing changed", transform=axes.transAxes, ha="center", fontsize=8)
         return
-    low = 10 ** np.floor(np.log10(changes[drawn].min() * 0.7))
-    places = np.flatnonzero(drawn) + 0.5
+    places, shown = np.flatnonzero(drawn) + 0.5, changes[drawn]
+    low, high = np.floor(np.log10(shown.min())), np.ceil(np.log10(shown.max()))
     axes.set_xscale("log")
-    axes.barh(places, changes[drawn] - low, 0.7, left=low, color=CURVE, linewidth=0)
-    axes.set_xlim(low, changes[drawn].max() * 1.15)
+    axes.set_xlim(10**low * 0.9, 10 ** max(high, low + 1) * 1.1)
+    axes.hlines(places, 10**low, shown, color=BAR, linewidth=1.0)
+    axes.plot(shown, places, "o", color=CURVE, markersize=5)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="both", labelsize=7, length=2)
+    axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)

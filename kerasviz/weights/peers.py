@@ -18,7 +18,7 @@ SCALE = 0.6745
 LEAST = 0.02
 COLUMNS = ("rank", "score", "unusual", "statistic", "value", "usual", "peers", "sentence")
 WORDS = {
-    "gain": ("larger weights for their number of inputs", "smaller weights for their inputs"),
+    "gain": ("larger weights", "smaller weights"),
     "mean": ("a mean further above zero, in stds,", "a mean further below zero, in stds,"),
     "skewness": ("a longer tail above", "a longer tail below"),
     "kurtosis": ("heavier tails", "lighter tails"),
