@@ -32,7 +32,7 @@ HISTOGRAM = (3.7, 1.8)
 QUANTILES = 1.9
 GAP = 0.5
 POINTS = 257
-NAMES = 2.6
+NAMES = 3.0
 BARS = 2.6
 ROW = 0.24
 
@@ -168,7 +168,7 @@ def weight_changes(table: pd.DataFrame, *, max_rows: int = 24) -> Figure:
         for place, row in enumerate(_shown(rows, name)):
             sheet.text(x, top + place * ROW + 0.05, row, ha="right")
     for place, address in enumerate(rows.index):
-        sheet.text(MARGIN, top + place * ROW + 0.05, ending(str(address), 40))
+        sheet.text(MARGIN, top + place * ROW + 0.05, ending(str(address), 47))
     return sheet.figure
 
 
