@@ -95,19 +95,20 @@ def _layers(model: keras.Model, options: WeightOptions, steps: Steps) -> list[Se
 
 def _unusual(model: keras.Model, found: _Found, steps: Steps) -> None:
     from kerasviz import weights
+    from kerasviz.probe.provenance import provenance
     from kerasviz.report import weights as report
 
     with steps.step("Describing the weights"):
         table = weights.summarize(model)
         ranking = weights.unusual(table)
     with steps.step("Looking for what is wrong"):
-        findings = weights.diagnose(model)
+        findings, known = weights.diagnose(model), provenance(model)
     for sentence in (*report.findings_in_words(findings), *report.unusual_in_words(ranking)):
         steps.say(sentence)
     if len(ranking):
         print_table(ranking.head(MOST)[[*SHOWN]])
     found.tables.update(weights=table, findings=findings, unusual=ranking)
-    found.sections.append(report.unusual_section(findings, ranking, provenance=table.attrs))
+    found.sections.append(report.unusual_section(findings, ranking, provenance=known))
     found.sections.append(report.summary_section(table))
 
 

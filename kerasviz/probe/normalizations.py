@@ -58,7 +58,8 @@ class _Tracer(Wrapper):
         calls = [
             call
             for call in record.calls
-            if isinstance(call.layer, keras.layers.BatchNormalization) and graph.is_here(call.output)
+            if isinstance(call.layer, keras.layers.BatchNormalization)
+            and graph.is_here(call.output)
         ]
         heads = [head.output for head in record.heads]
         inputs_ = [*record.input_tensors.values()]

@@ -13,6 +13,8 @@ from kerasviz.probe.run import run
 from kerasviz.probe.serial_depth import Paths
 from kerasviz.probe.wrapper import Wrapper
 
+LOOPS = (keras.layers.RNN, keras.layers.TimeDistributed)
+
 
 def weight_depths(model: keras.Model, weights: Sequence[HeldWeight]) -> list[int | None]:
     """For each weight, how many layers with weights lie on the longest path to its layer.
@@ -34,9 +36,15 @@ def weight_depths(model: keras.Model, weights: Sequence[HeldWeight]) -> list[int
     around = [[*held.holders[1:], held.layer] for held in weights]
     unique = {id(layer): layer for layers in around for layer in layers}
     called = paths.positions(list(unique.values()))
-    places = [next((one for one in reversed(list_) if id(one) in called), None) for list_ in around]
+    places = [_place([one for one in layers if id(one) in called]) for layers in around]
     depths = paths.positions([place for place in places if place is not None])
     return [depths.get(id(place)) for place in places]
+
+
+def _place(called: Sequence[Any]) -> Any:
+    """The innermost of the called layers around a weight, but a loop rather than what it loops."""
+    loops = [layer for layer in called if isinstance(layer, LOOPS)]
+    return next(reversed(loops or called), None)
 
 
 def _traced(model: keras.Model) -> Paths | None:

@@ -80,7 +80,9 @@ def unusual_in_words(ranking: pd.DataFrame) -> list[str]:
     """The sentences of the most unusual weights; of none, that there is none."""
     chosen = ranking[ranking["unusual"].astype(bool)]
     if not len(chosen):
-        return [f"None of {len(ranking)} ranked weights stands out among its peers (score above 5)."]
+        return [
+            f"None of {len(ranking)} ranked weights stands out among its peers (score above 5)."
+        ]
     count = f"{len(chosen)} of {len(ranking)} ranked weights stand out among their peers"
     return [f"{count} (score above 5).", *chosen["sentence"][:MOST]]
 
@@ -103,7 +105,9 @@ def distribution_section(found: WeightDistribution, title: str) -> Section:
         title: Heading of the section, such as the layer's address.
     """
     figures = {f"Weights of {title}": found.plot(title=f"Weights of {title}")}
-    return Section(title, SPREAD_READ, figures=figures, tables={f"Statistics of {title}": found.table})
+    return Section(
+        title, SPREAD_READ, figures=figures, tables={f"Statistics of {title}": found.table}
+    )
 
 
 def summary_section(table: pd.DataFrame, title: str = "Every weight") -> Section:

@@ -69,7 +69,7 @@ def compare(model: keras.Model, other: Any) -> pd.DataFrame:
     table = pd.DataFrame(rows, index=index, columns=[*COLUMNS, *CHANGES])
     table = table.sort_values("relative_change", ascending=False, kind="stable")
     name = other.name if isinstance(other, keras.Model) else "arrays"
-    table.attrs = provenance(model) | {"other": name}
+    table.attrs.update(provenance(model) | {"other": name})
     return table
 
 
@@ -96,7 +96,9 @@ def _others(model: keras.Model, weights: Sequence[HeldWeight], other: Any) -> li
     return theirs
 
 
-def _in_order(model: keras.Model, weights: Sequence[HeldWeight], arrays: Sequence[Any]) -> list[Any]:
+def _in_order(
+    model: keras.Model, weights: Sequence[HeldWeight], arrays: Sequence[Any]
+) -> list[Any]:
     """Arrays in the order of `model.get_weights()`, put in ours."""
     places = {id(variable): place for place, variable in enumerate(model.weights)}
     if len(arrays) != len(places):

@@ -101,7 +101,7 @@ def diagnose(model: keras.Model) -> pd.DataFrame:
         for one in found
     ]
     table = pd.DataFrame(rows, columns=["address", "finding", "value", "units", "sentence"])
-    table.attrs = provenance(model)
+    table.attrs.update(provenance(model))
     return table
 
 
@@ -148,7 +148,7 @@ def _filters(held: HeldWeight, array: np.ndarray) -> Iterator[Finding]:
 
 
 def _as_initialized(fresh: Sequence[tuple[HeldWeight, Freshness | None]]) -> Iterator[Finding]:
-    """A row a layer where that is true of all its weights that can be judged, else a row a weight."""
+    """A row a layer where it is true of all weights that can be judged, else a row a weight."""
     layers: dict[int, list[tuple[HeldWeight, Freshness]]] = {}
     for held, one in fresh:
         if one is not None:
@@ -162,8 +162,7 @@ def _as_initialized(fresh: Sequence[tuple[HeldWeight, Freshness | None]]) -> Ite
                 address,
                 "as initialized",
                 (),
-                f"none of {names} can be told from what the initializers give: "
-                f"{_test(unmoved)}.",
+                f"none of {names} can be told from what the initializers give: {_test(unmoved)}.",
                 sum(held.size for held, _ in unmoved),
             )
         else:

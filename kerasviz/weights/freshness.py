@@ -49,7 +49,9 @@ def freshness(held: HeldWeight, array: np.ndarray) -> Freshness | None:
     if initial is None or not array.size:
         return None
     if initial.std == 0:
-        equal = all((chunk == chunk.dtype.type(initial.mean)).all() for chunk in finite_chunks(array))
+        equal = all(
+            (chunk == chunk.dtype.type(initial.mean)).all() for chunk in finite_chunks(array)
+        )
         return Freshness(equal, np.nan, initial.mean)
     if array.size < FEWEST:
         return None

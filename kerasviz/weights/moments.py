@@ -108,5 +108,3 @@ def _rounded_down(bound: float, dtype: np.dtype) -> np.ndarray:
     """The largest number of the dtype that is not above: comparing with it is then exact."""
     nearest = np.asarray(bound, dtype)
     return np.nextafter(nearest, dtype.type(-np.inf)) if nearest > bound else nearest
-
-

@@ -30,10 +30,10 @@ WORDS = {
 def unusual(table: pd.DataFrame) -> pd.DataFrame:
     """Rank weights by how far their statistics lie from those of their peers.
 
-    Peers are the weights of the same role in layers of the same class, at least 5; weights without
-    so many are left out. Of each statistic the modified z-score, 0.6745·(x - median)/MAD, is taken;
-    the score of a weight is the largest, and above 5 it is called unusual. (The source says 3.5 for a
-    single statistic; here are six.)
+    Peers are the weights of the same role in layers of the same class, at least 5 together; weights
+    without so many are left out. Of each statistic the modified z-score, 0.6745·(x - median)/MAD,
+    is taken; the score of a weight is the largest, and above 5 it is called unusual. (The source
+    says 3.5 for a single statistic; here are six.)
 
     Args:
         table: What `kv.weights.summarize` returns.
@@ -123,7 +123,8 @@ def _compared(measures: pd.DataFrame, layer: str, role: str) -> dict[Any, dict[s
     for address, row in scores.iterrows():
         if row.notna().any():
             name = str(row.abs().idxmax())
-            value, score = float(measures.loc[address, name]), float(row[name])
+            values: Any = measures[name]
+            value, score = float(values.loc[address]), float(row[name])
             found[address] = {
                 "score": abs(score),
                 "unusual": abs(score) > UNUSUAL,

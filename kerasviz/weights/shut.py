@@ -41,8 +41,8 @@ def saturated(norm: Normalization) -> Iterator[Finding]:
             where,
             "moving variance near zero",
             still,
-            f"input that hardly varied in {counted(still, gamma, 'channel')}: the moving variance is "
-            f"below 1 % of epsilon, {layer.epsilon:.3g}, so that less than a tenth of the spread "
+            f"input that hardly varied in {counted(still, gamma, 'channel')}: the moving variance "
+            f"is below 1 % of epsilon, {layer.epsilon:.3g}, so that less than a tenth of the spread "
             "that gamma asks for is left.",
         )
     middle = float(np.median(variance))
@@ -52,8 +52,8 @@ def saturated(norm: Normalization) -> Iterator[Finding]:
             where,
             "moving variance huge",
             wide,
-            f"giant input in {counted(wide, gamma, 'channel')}: the moving variance is above 100,000 "
-            f"times the layer's median, {middle:.3g}; the largest is {variance.max():.3g}.",
+            f"giant input in {counted(wide, gamma, 'channel')}: the moving variance is above "
+            f"100,000 times the layer's median, {middle:.3g}; the largest is {variance.max():.3g}.",
         )
     yield from _behind_relu(norm, gamma, beta, variance, closed)
 

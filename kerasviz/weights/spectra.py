@@ -16,8 +16,8 @@ def spectral_norm(matrices: np.ndarray, norm: float) -> float:
     """The largest singular value of a block-diagonal matrix.
 
     Where a side of the blocks is at most 1024, the eigenvalues of the small Gram matrix, summed in
-    float64 (LAPACK); else Lanczos iterations (ARPACK) to a relative error of 1e-5 at most, with products in
-    the precision of the weights.
+    float64 (LAPACK); else Lanczos iterations (ARPACK) to a relative error of 1e-5 at most, with
+    products in the precision of the weights.
 
     Args:
         matrices: (groups, rows, columns), finite.
@@ -74,7 +74,5 @@ def _iterated(matrix: np.ndarray, norm: float) -> float:
     size = min(matrix.shape)
     gram = linalg.LinearOperator((size, size), matvec=both, dtype="float64")
     start = np.random.default_rng(SEED).normal(size=size)
-    largest = linalg.eigsh(
-        gram, 1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False
-    )
+    largest = linalg.eigsh(gram, 1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False)
     return norm * float(np.sqrt(max(largest[0], 0.0)))

@@ -91,13 +91,14 @@ def distribution(model: keras.Model, weights: Any = None) -> WeightDistribution:
     }
     rows = [{"tensors": len(groups[role])} | described(values[role]) for role in groups]
     table = pd.DataFrame(rows, index=pd.Index([*groups], name="role"))
-    table.attrs = provenance(model)
+    known = provenance(model)
+    table.attrs.update(known)
     return WeightDistribution(
         values,
         table,
         {role: _initial(group) for role, group in groups.items()},
         {role: tuple(held.addresses[0] for held in group) for role, group in groups.items()},
-        dict(table.attrs),
+        known,
     )
 
 
@@ -110,7 +111,7 @@ def _chosen(model: keras.Model, weights: Any) -> list[HeldWeight]:
     if not parts or not every:
         raise InputError(
             f"`weights` must choose some of the {len(every)} weights of '{model.name}'. "
-            f"Received: {weights!r}. Name a weight or a layer, as `kv.weights.summarize` lists them."
+            f"Received: {weights!r}. Name a weight or a layer; see `kv.weights.summarize`."
         )
     wanted: set[int] = set()
     for part in parts:

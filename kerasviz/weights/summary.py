@@ -80,7 +80,7 @@ def summarize(model: keras.Model, *, spectral: bool = True) -> pd.DataFrame:
     table = pd.DataFrame(rows, index=index, columns=[*COLUMNS])
     if not spectral:
         table = table.drop(columns=[*SPECTRAL])
-    table.attrs = provenance(model)
+    table.attrs.update(provenance(model))
     _warn(table, model.name)
     return table
 

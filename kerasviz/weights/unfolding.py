@@ -75,5 +75,7 @@ def _einsum_axes(equation: str) -> tuple[list[int], list[int]]:
 def _ordered(
     array: np.ndarray, groups: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]
 ) -> np.ndarray:
-    sizes = [int(np.prod([array.shape[axis] for axis in axes])) for axes in (groups, inputs, outputs)]
+    sizes = [
+        int(np.prod([array.shape[axis] for axis in axes])) for axes in (groups, inputs, outputs)
+    ]
     return array.transpose([*groups, *inputs, *outputs]).reshape(sizes)

@@ -36,7 +36,7 @@ def dense_convolution(kernel: np.ndarray, groups: int, depthwise: bool = False) 
         groups: How many groups of inputs there are.
         depthwise: Whether each input has outputs of its own.
     """
-    *positions, inputs, outputs = kernel.shape
+    inputs, outputs = kernel.shape[-2:]
     taps = kernel.reshape(-1, inputs, outputs)
     if depthwise:
         found = np.zeros((len(taps), inputs, inputs * outputs))
@@ -47,7 +47,10 @@ def dense_convolution(kernel: np.ndarray, groups: int, depthwise: bool = False) 
         found = np.zeros((len(taps), inputs * groups, outputs))
         each = outputs // groups
         for group in range(groups):
-            rows, columns = slice(group * inputs, (group + 1) * inputs), slice(group * each, (group + 1) * each)
+            rows, columns = (
+                slice(group * inputs, (group + 1) * inputs),
+                slice(group * each, (group + 1) * each),
+            )
             found[:, rows, columns] = taps[:, :, columns]
     return found.reshape(-1, found.shape[-1])
 

@@ -49,14 +49,15 @@ def as_matrix(address: str, value: np.ndarray) -> np.ndarray | None:
     layer, role = address.split("/")[0], address.rsplit("/", 1)[1]
     if layer == "grouped" and role == "kernel":
         return reference.dense_convolution(value, 2)
-    if layer == "depthwise" and role == "kernel" or role == "depthwise_kernel":
+    if (layer == "depthwise" and role == "kernel") or role == "depthwise_kernel":
         return reference.dense_convolution(value, 1, depthwise=True)
     if layer == "transposed" and role == "kernel":
         return np.moveaxis(value, 2, 3).reshape(-1, value.shape[2])
     if layer == "attend" and role == "kernel":
-        heads = "attention_output" not in address
-        return value.reshape(6, 6) if heads else value.reshape(6, 6)
-    return value.reshape(-1, value.shape[-1]) if role.endswith("kernel") or layer == "words" else None
+        return value.reshape(6, 6)  # channels × heads·size, or the other way round
+    return (
+        value.reshape(-1, value.shape[-1]) if role.endswith("kernel") or layer == "words" else None
+    )
 
 
 def test_each_weight_of_a_mixed_model(mixed: keras.Model) -> None:
@@ -99,8 +100,6 @@ def test_every_kind_of_model() -> None:
         changes = kv.weights.compare(model, model)
         assert (changes["wasserstein"] == 0).all(), name
         assert len(kv.weights.distribution(model).table) == table["role"].nunique(), name
-        if len(table):
-            assert len(kv.weights.by_depth(model, table["role"].iloc[0]).table), name
         after = model.get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)), name
 
@@ -138,7 +137,9 @@ def test_no_copy_is_made(mixed: keras.Model) -> None:
 
 def test_other_precisions() -> None:
     for dtype in ("float16", "bfloat16", "float64"):
-        model = drawn(keras.Sequential([keras.Input((30,), dtype=dtype), layers.Dense(9, dtype=dtype)]))
+        model = drawn(
+            keras.Sequential([keras.Input((30,), dtype=dtype), layers.Dense(9, dtype=dtype)])
+        )
         kernel = np.array(keras.ops.convert_to_numpy(model.weights[0]).astype("float64"))
         row = kv.weights.summarize(model).iloc[0]
         assert row["dtype"] == dtype
@@ -185,14 +186,14 @@ def test_refusals_and_models_without_weights() -> None:
 
 def test_one_giant_stands_out_and_a_fresh_model_does_not() -> None:
     def net(seed: int) -> keras.Model:
-        keras.utils.set_random_seed(seed)
-        hidden = [layers.Dense(48, name=f"dense_{i}") for i in range(10)]
+        glorot = [keras.initializers.GlorotUniform(100 * seed + i) for i in range(10)]
+        hidden = [
+            layers.Dense(48, kernel_initializer=glorot[i], name=f"dense_{i}") for i in range(10)
+        ]
         return keras.Sequential([keras.Input((48,)), *hidden])
 
-    state = np.random.get_state()
     fresh = [kv.weights.unusual(kv.weights.summarize(net(seed))) for seed in range(3)]
     assert sum(int(ranking["unusual"].sum()) for ranking in fresh) <= 2  # of 60
-    np.random.set_state(state)
     model = net(4)
     model.layers[6].kernel.assign(5 * model.layers[6].kernel)
     ranking = kv.weights.unusual(kv.weights.summarize(model))

@@ -10,7 +10,9 @@ import numpy as np
 from kerasviz.probe.backend import graph, rectifiers
 
 
-def only_rectified(tensors: Sequence[Any], outputs: Sequence[Any], inputs: Sequence[Any]) -> set[int]:
+def only_rectified(
+    tensors: Sequence[Any], outputs: Sequence[Any], inputs: Sequence[Any]
+) -> set[int]:
     """The tensors, by `id`, of which all that is used is what a ReLU or ReLU6 leaves of them.
 
     Args:
