@@ -32,6 +32,7 @@ SMALL = {
     "sanity": ["--size", "64", "--photos", "coffee", "rocket", "--methods", "GradCAM"],
     "understanding": ["--size", "96", "--cell", "6", "--icon", "32", "--steps", "1"],
     "vision_transformer": ["--epochs", "1", "--samples", "5"],
+    "weights": ["--role", "bias"],
     "why_a_not_b": ["--size", "64"],
 }
 

@@ -118,7 +118,11 @@ def _against_normal(axes: Axes, values: np.ndarray, row: Any) -> None:
     if not finite.size:
         return
     ends = special.ndtri(np.array([0.5, finite.size - 0.5]) / finite.size)
-    ranks = np.unique((special.ndtr(np.linspace(float(ends[0]), float(ends[1]), POINTS)) * finite.size).astype(int))
+    ranks = np.unique(
+        (special.ndtr(np.linspace(float(ends[0]), float(ends[1]), POINTS)) * finite.size).astype(
+            int
+        )
+    )
     normal = special.ndtri((ranks + 0.5) / finite.size)
     axes.plot(ends, row["mean"] + row["std"] * ends, color=POSITIVE, linewidth=1.0)
     axes.plot(normal, finite[ranks], ".", color=CURVE, markersize=3)
