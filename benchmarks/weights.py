@@ -3,12 +3,12 @@
     python benchmarks/weights.py [--millions 100] [--spectral] [--rounds 3]
 
 The model is a chain of dense layers of 2048 units, with random weights. By hand means: for each
-tensor the statistics of `kv.weights.summarize` as one writes them in NumPy on the whole array (mean,
-median, variance, std, skewness, kurtosis, share positive, share near zero, norm), in float64, from
-arrays that are at hand; `kerasviz` reads the variables itself. Spectral norms are apart: with
---spectral both sides also compute those, by hand as `numpy.linalg.norm(matrix, 2)`. The two take
-turns; the ratio is that of the medians. The peak of additional memory is measured in a round of its
-own, of arrays that NumPy makes (`tracemalloc`).
+tensor the statistics of `kv.weights.summarize` as one writes them in NumPy on the whole array
+(mean, median, variance, std, skewness, kurtosis, share positive, share near zero, norm), in
+float64, from arrays that are at hand; `kerasviz` reads the variables itself. Spectral norms are
+apart: with --spectral both sides also compute those, by hand as `numpy.linalg.norm(matrix, 2)`.
+The two take turns; the ratio is that of the medians. The peak of additional memory is measured in a
+round of its own, of arrays that NumPy makes (`tracemalloc`).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def main() -> None:
     heaviest = str(kernels["kurtosis"].idxmax())
     print(f"heaviest tails: {heaviest}, kurtosis {kernels['kurtosis'].max():.1f}")
     pictures = {
-        "weights_by_depth.png": kv.weights.by_depth(model, arguments.role).plot(max_rows=12),
+        "weights_by_depth.png": kv.weights.by_depth(model, arguments.role).plot(max_rows=11),
         "weights_heavy_tails.png": kv.weights.distribution(model, heaviest).plot(title=heaviest),
     }
     for name, figure in pictures.items():

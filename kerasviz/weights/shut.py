@@ -42,8 +42,8 @@ def saturated(norm: Normalization) -> Iterator[Finding]:
             "moving variance near zero",
             still,
             f"input that hardly varied in {counted(still, gamma, 'channel')}: the moving variance "
-            f"is below 1 % of epsilon, {layer.epsilon:.3g}, so that less than a tenth of the spread "
-            "that gamma asks for is left.",
+            f"is below 1 % of epsilon, {layer.epsilon:.3g}, so that less than a tenth of the "
+            "spread that gamma asks for is left.",
         )
     middle = float(np.median(variance))
     wide = np.flatnonzero(variance > LARGE_VARIANCE * middle) if middle > 0 else still[:0]
