@@ -78,8 +78,9 @@ def unusual(table: pd.DataFrame) -> pd.DataFrame:
     for (layer, role), peers in table.groupby(["layer", "role"], sort=False):
         if len(peers) >= FEWEST:
             rows |= _compared(_measures(peers), str(layer), str(role))
-    ranking = pd.DataFrame.from_dict(rows, orient="index", columns=[*COLUMNS[1:]])
-    ranking.index.name = "address"
+    index = pd.Index([*rows], name="address", dtype="object")
+    ranking = pd.DataFrame([*rows.values()], index=index, columns=[*COLUMNS[1:]])
+    ranking["unusual"] = ranking["unusual"].astype(bool)
     ranking = ranking.sort_values("score", ascending=False, kind="stable")
     ranking.insert(0, "rank", np.arange(1, len(ranking) + 1))
     ranking.attrs = dict(table.attrs)
@@ -89,7 +90,8 @@ def unusual(table: pd.DataFrame) -> pd.DataFrame:
 def _measures(peers: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    sides = [_sides(row.layer, row.role, row.shape) for row in peers.itertuples()]
+    named = zip(peers["layer"], peers["role"], peers["shape"], strict=True)
+    sides = [_sides(str(layer), str(role), tuple(shape)) for layer, role, shape in named]
     inputs = np.array([max(1, one) for one, _ in sides], "float64")
     with np.errstate(divide="ignore", invalid="ignore"):
         std = peers["std"].where(peers["std"] > 0)

@@ -176,7 +176,8 @@ def test_refusals_and_models_without_weights() -> None:
     empty = keras.Sequential([keras.Input((3,)), layers.ReLU()])
     assert kv.weights.summarize(empty).empty
     assert kv.weights.diagnose(empty).empty
-    assert kv.weights.unusual(kv.weights.summarize(empty)).empty
+    none = kv.weights.unusual(kv.weights.summarize(empty))
+    assert none[none["unusual"]]["sentence"].to_list() == []
     assert kv.weights.compare(empty, []).empty
     quantized = keras.Sequential([keras.Input((8,)), layers.Dense(4)])
     quantized.quantize("int8")
