@@ -398,6 +398,45 @@ def profile(
 
 @app.command()
 @one_line_errors
+def weights(
+    model: Model,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A layer, a block of some, or a weight, whose distribution to draw; may be "
+            "repeated.",
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Another checkpoint of the model: what changed on the way to it?"
+        ),
+    ] = None,
+    output: Output = Path("kerasviz-weights"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Say which layers look unusual, and describe every weight; needs no data.
+
+    Prints what was found and the path of the page.
+    """
+    from kerasviz.cli.weights import WeightOptions, run_weights
+
+    options = WeightOptions(
+        model=model,
+        layers=layer or (),
+        compare=compare,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    run_weights(options)
+
+
+@app.command()
+@one_line_errors
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that watchers wrote.")],
     output: Annotated[
