@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
-    pass
+    from kerasviz.receptive_fields.description import describe, draw_fits, plot_fits
+    from kerasviz.receptive_fields.nonlinearity import complexity, linearity
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "complexity": "nonlinearity",
+    "describe": "description",
+    "draw_fits": "description",
+    "linearity": "nonlinearity",
+    "plot_fits": "description",
+}
 
-__all__: list[str] = []
+__all__ = ["complexity", "describe", "draw_fits", "linearity", "plot_fits"]
 
 __getattr__ = lazily(__name__, _HOMES)
 
