@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.settings import whole
 from kerasviz.receptive_fields.unit_gradients import UnitGradients
 
@@ -75,7 +74,7 @@ def complexity(
     reader = UnitGradients(model, layer)
     generator = np.random.default_rng(whole(seed, "seed", 0))
     drawn = generator.normal(start, noise, (count, *reader.shape)).astype("float32")
-    chosen = range(reader.count) if units is None else units
+    chosen = range(reader.count) if units is None else [reader.unit(unit) for unit in units]
     return spread(reader.unit_gradients, reader.in_layout(drawn), list(chosen))
 
 
@@ -148,17 +147,15 @@ def linearity(
     """
     size = whole(batch_size, "batch_size")
     reader = UnitGradients(model, layer)
-    rows = probe_inputs.rows(reader._taken, inputs)
-    pictures = keras.tree.flatten(rows)[0] if isinstance(rows, (list, tuple, dict)) else rows
-    pictures = np.asarray(pictures)
-    if pictures.ndim < 1 or len(pictures) < 10:
+    pictures = reader.pictures(inputs)
+    if len(pictures) < 10:
         raise InputError(
             "`inputs` must be an array of at least 10 pictures. Received: shape "
             f"{pictures.shape}. Take more than a picture has numbers."
         )
     parts = range(0, len(pictures), size)
     answers = np.concatenate([reader.values(pictures[at : at + size]) for at in parts])
-    chosen = list(range(reader.count)) if units is None else [reader._checked(u) for u in units]
+    chosen = list(range(reader.count)) if units is None else [reader.unit(unit) for unit in units]
     order = np.random.default_rng(whole(seed, "seed", 0)).permutation(len(pictures))
     held = max(2, round(HELD_OUT * len(pictures)))
     flat = pictures.reshape(len(pictures), -1).astype("float64")

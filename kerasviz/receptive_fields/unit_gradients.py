@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasviz.errors import AddressError, MethodError
+from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe import addresses
+from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import compiled
 from kerasviz.probe.run import run
@@ -98,7 +99,7 @@ class UnitGradients(Wrapper):
             InputError: Pictures that do not fit the model, or hold NaN.
             MethodError: A gradient that is NaN or infinite.
         """
-        chosen = range(self.count) if units is None else [self._checked(unit) for unit in units]
+        chosen = range(self.count) if units is None else [self.unit(number) for number in units]
         batch = self.batch(inputs)
         trace = self.traced("gradient", batch, [_number(0)])
         found = [
@@ -113,8 +114,29 @@ class UnitGradients(Wrapper):
         """(batch, units) what the middle units answer."""
         return self._finite(self.evaluate_on("values", inputs)["values"], "activations")
 
-    def _checked(self, unit: Any) -> int:
-        number = whole(unit, "units", 0)
+    def pictures(self, inputs: Any) -> np.ndarray:
+        """Arrays as the model takes them, checked but for their values.
+
+        Raises:
+            InputError: Something else.
+        """
+        rows = probe_inputs.rows(self._taken, inputs)
+        arrays = keras.tree.flatten(rows) if isinstance(rows, (list, tuple, dict)) else [rows]
+        if len(arrays) != 1 or not hasattr(arrays[0], "shape"):
+            raise InputError(
+                "`inputs` must be one array of pictures. Received: "
+                f"{type(inputs).__name__}. Join the batches of a data set first."
+            )
+        return np.asarray(arrays[0])
+
+    def unit(self, number: Any) -> int:
+        """The number of a unit.
+
+        Raises:
+            AddressError: There is no such unit.
+            InputError: Not a whole number.
+        """
+        number = whole(number, "units", 0)
         if number >= self.count:
             raise AddressError(
                 f"`units` must be below {self.count}, the channels of {self.address!r}. "
