@@ -16,11 +16,14 @@ from kerasviz.plots.feature_maps import (
     semantic_dictionary,
     spatial_attribution,
 )
+from kerasviz.plots.fitted_fields import field_fits
+from kerasviz.plots.variant_fields import field_rows
 from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.initializers import initializer_histograms
 from kerasviz.plots.modalities import modalities
+from kerasviz.plots.rose import orientations
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
@@ -36,6 +39,8 @@ __all__ = [
     "color_bar",
     "dataset_examples",
     "distribution_ridges",
+    "field_fits",
+    "field_rows",
     "gate_statistics",
     "grid",
     "head_similarity",
@@ -43,6 +48,7 @@ __all__ = [
     "initializer_histograms",
     "modalities",
     "neuron_groups",
+    "orientations",
     "overlay",
     "pictures",
     "plot_explanation",

@@ -157,7 +157,7 @@ def plot_fits(
     Raises:
         InputError: A table of other maps, or units that there are not.
     """
-    from kerasviz.plots.field_fits import field_fits
+    from kerasviz.plots.fitted_fields import field_fits
 
     array = _array(maps)
     table = describe(array) if table is None else table

@@ -128,7 +128,7 @@ class FieldStudy:
         Raises:
             InputError: No such layer or seed.
         """
-        from kerasviz.plots.field_rows import field_rows
+        from kerasviz.plots.variant_fields import field_rows
 
         wanted = self.seeds[0] if seed is None else seed
         if layer not in self.layers or wanted not in self.seeds:
