@@ -81,15 +81,18 @@ def _strips(sheet: Sheet, table: pd.DataFrame) -> None:
         order = np.argsort(np.argsort(values * 7919 % 1))
         face = "none" if marker == "o" else color
         axes.scatter(
-            values, place + shifts[order], marker=marker, s=26, color=color, facecolor=face,
+            values,
+            place + shifts[order],
+            marker=marker,
+            s=26,
+            color=color,
+            facecolor=face,
             linewidth=1.0,
         )
         if len(values):
             middle = float(np.median(values))
             axes.plot([middle] * 2, [place - 0.42, place + 0.42], color="black", linewidth=1.6)
-    names = [
-        f"{name}\n({int((table['type'] == kind).sum())})" for kind, name in KINDS.items()
-    ]
+    names = [f"{name}\n({int((table['type'] == kind).sum())})" for kind, name in KINDS.items()]
     axes.set_yticks(range(len(KINDS)), names, fontsize=8)
     axes.set_ylim(len(KINDS) - 0.5, -0.5)
     axes.set_xlim(0, None)

@@ -34,9 +34,7 @@ class Surface(Protocol):
         """(pixels, parameters) derivatives of the flat surface."""
 
 
-def best_fit(
-    surface: Surface, one: np.ndarray, starts: np.ndarray
-) -> tuple[np.ndarray, float]:
+def best_fit(surface: Surface, one: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, float]:
     """The parameters with the least squares among those that the starts lead to.
 
     Each start gets its best amplitudes; the two that leave least are polished by Levenberg's and

@@ -78,9 +78,7 @@ def complexity(
     return spread(reader.unit_gradients, reader.in_layout(drawn), list(chosen))
 
 
-def spread(
-    unit_gradients: Gradients, pictures: np.ndarray, units: Sequence[int]
-) -> pd.DataFrame:
+def spread(unit_gradients: Gradients, pictures: np.ndarray, units: Sequence[int]) -> pd.DataFrame:
     """What `complexity` returns, from a function that differentiates.
 
     Args:

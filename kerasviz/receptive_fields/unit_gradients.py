@@ -102,9 +102,7 @@ class UnitGradients(Wrapper):
         chosen = range(self.count) if units is None else [self.unit(number) for number in units]
         batch = self.batch(inputs)
         trace = self.traced("gradient", batch, [_number(0)])
-        found = [
-            self.evaluate_trace(trace, batch, [_number(unit)])["gradient"] for unit in chosen
-        ]
+        found = [self.evaluate_trace(trace, batch, [_number(unit)])["gradient"] for unit in chosen]
         axis = self.channel_axis
         laid = [one[..., None] if axis is None else np.moveaxis(one, axis, -1) for one in found]
         gradients = np.stack(laid, axis=1) if laid else np.empty((batch.size, 0, *self.shape))

@@ -25,6 +25,7 @@ PATCHES = 4096
 GREY = 0.5
 LUMINANCE = (0.299, 0.587, 0.114)
 DATA = ("patches", "cifar10")
+DESCRIBABLE = ("conv_1", *LAYERS)
 Progress = Callable[[str, int, int], object]
 Fields = Callable[[keras.Model, str], np.ndarray]
 
@@ -84,7 +85,7 @@ def receptive_fields(
         num_train: Use only so many training pictures; of patches, cut so many. None: all.
         colors: 1 for grey pictures, 3.
         learning_rate: Of Adam.
-        layers: Which layers of `retina` are described.
+        layers: Which layers of `retina` are described, of "conv_1", "bottleneck", "mid", "last".
         progress: Called after each epoch with the variant's name, the seed, and how many epochs
             are done.
         fields: Function of the trained model and a layer that returns the maps to describe.
@@ -111,6 +112,10 @@ def receptive_fields(
         raise InputError(
             "`variants`, `seeds` and `layers` must name at least one each. Received: "
             f"{len(chosen)}, {len(runs)} and {len(layers)}. Pass None for the usual variants."
+        )
+    if not set(layers) <= set(DESCRIBABLE):
+        raise InputError(
+            f"`layers` must be among {DESCRIBABLE}. Received: {tuple(layers)}. Choose of these."
         )
     train, validation = (_scaled(part, colors) for part in _data(data, num_train))
     rows, epochs_seen, maps = [], [], {}

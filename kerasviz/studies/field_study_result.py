@@ -55,7 +55,9 @@ class FieldStudy:
         rows = []
         for (variant, layer), part in self.table.groupby(["variant", "layer"], sort=False):
             row = {"variant": variant, "layer": layer, "val_accuracy": accuracy[variant]}
-            row |= {kind: (part["type"] == kind).mean() for kind in ("gabor", "dog", "other", "dead")}
+            row |= {
+                kind: (part["type"] == kind).mean() for kind in ("gabor", "dog", "other", "dead")
+            }
             for name in ("orientation_std", "orientation_ratio"):
                 row[name] = part.groupby("seed")[name].median().mean()
             rows.append(row)
@@ -85,9 +87,7 @@ class FieldStudy:
         import pandas as pd
 
         if not 0 < confidence < 1:
-            raise InputError(
-                f"`confidence` must be in (0, 1). Received: {confidence!r}. Try 0.95."
-            )
+            raise InputError(f"`confidence` must be in (0, 1). Received: {confidence!r}. Try 0.95.")
         means = self.table.groupby(["variant", "layer", "seed"])["orientation_std"].mean()
         rows = [
             _row(ROUNDER, (narrow, wide, layer), (narrow, layer), (wide, layer), means, confidence)
@@ -96,8 +96,14 @@ class FieldStudy:
         ]
         if {"bottleneck", "mid"} <= set(self.layers):
             rows += [
-                _row(ORIENTED, (name, name, "mid"), (name, "mid"), (name, "bottleneck"), means,
-                     confidence)
+                _row(
+                    ORIENTED,
+                    (name, name, "mid"),
+                    (name, "mid"),
+                    (name, "bottleneck"),
+                    means,
+                    confidence,
+                )
                 for name, settings in self.variants.items()
                 if settings.get("bottleneck", 1) == 1
             ]

@@ -67,7 +67,7 @@ def retina(
     print(model.get_layer("last_pool").output.shape)
     ```
     """
-    _check(activation, pooling, colors)
+    _check(activation, pooling, colors, learning_rate)
     layers: Any = keras.layers
     kernel = whole(kernel_size, "kernel_size")
     narrow = CHANNELS if bottleneck is None else whole(bottleneck, "bottleneck")
@@ -95,7 +95,11 @@ def retina(
     return model
 
 
-def _check(activation: Any, pooling: Any, colors: Any) -> None:
+def _check(activation: Any, pooling: Any, colors: Any, learning_rate: Any) -> None:
+    if isinstance(learning_rate, bool) or not 0 < learning_rate < float("inf"):
+        raise InputError(
+            f"`learning_rate` must be a number above 0. Received: {learning_rate!r}. Try 1e-4."
+        )
     if not isinstance(pooling, str) or pooling not in POOLING:
         raise InputError(
             f"`pooling` must be one of {tuple(POOLING)}. Received: {pooling!r}. Choose one of them."
