@@ -42,6 +42,9 @@ def pages() -> dict[str, str]:
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
         "understanding.md": _page("Understanding many at once", _understanding()),
         "attention.md": _page("Attention", _module("kv.attention", kv.attention)),
+        "receptive-fields.md": _page(
+            "Receptive fields", _module("kv.receptive_fields", kv.receptive_fields)
+        ),
         "dynamics.md": _page("Dynamics", _module("kv.dynamics", kv.dynamics)),
         "studies.md": _page("Studies", _module("kv.studies", kv.studies)),
         "report.md": _page("Report", _module("kv.report", kv.report)),

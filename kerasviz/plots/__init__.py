@@ -16,18 +16,18 @@ from kerasviz.plots.feature_maps import (
     semantic_dictionary,
     spatial_attribution,
 )
-from kerasviz.plots.fitted_fields import field_fits
-from kerasviz.plots.variant_fields import field_rows
 from kerasviz.plots.figures import to_png
+from kerasviz.plots.fitted_fields import field_fits
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.initializers import initializer_histograms
 from kerasviz.plots.modalities import modalities
-from kerasviz.plots.rose import orientations
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.rose import orientations
 from kerasviz.plots.training_run import training_run
+from kerasviz.plots.variant_fields import field_rows
 
 __all__ = [
     "activation_atlas",

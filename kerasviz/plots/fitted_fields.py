@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,9 @@ def _frame(axes: Axes) -> None:
         spine.set(color=MARK, linewidth=2.0)
 
 
-def _words(sheet: Sheet, x: float, y: float, unit: Any, row: dict[str, Any], peak: float) -> None:
+def _words(
+    sheet: Sheet, x: float, y: float, unit: Any, row: Mapping[Any, Any], peak: float
+) -> None:
     kind = str(row["type"])
     title = f"{unit}: {KINDS.get(kind, kind)}{', blob' if row.get('blob') else ''}"
     sheet.text(x, y, title, fontsize=8, fontweight="bold")
@@ -119,7 +122,7 @@ def _words(sheet: Sheet, x: float, y: float, unit: Any, row: dict[str, Any], pea
         sheet.text(x, y + (place + 1) * LINE_HEIGHT, line, fontsize=7, color="#333333")
 
 
-def _lines(kind: str, row: dict[str, Any], peak: float) -> list[str]:
+def _lines(kind: str, row: Mapping[Any, Any], peak: float) -> list[str]:
     if kind == "dead":
         return ["0 everywhere"]
     if not np.isfinite(row["gabor_error"]):

@@ -74,7 +74,7 @@ def _rose(sheet: Sheet, angles: np.ndarray) -> None:
 
 def _strips(sheet: Sheet, table: pd.DataFrame) -> None:
     axes = sheet.axes(4.75, 0.85, 2.6, 2.4)
-    for place, (kind, name) in enumerate(KINDS.items()):
+    for place, kind in enumerate(KINDS):
         values = table.loc[table["type"] == kind, "orientation_std"].to_numpy("float64")
         marker, color = MARKS[kind]
         shifts = np.linspace(-SPREAD, SPREAD, max(2, len(values)))[: len(values)]

@@ -123,7 +123,8 @@ def draw_fits(table: pd.DataFrame, shape: tuple[int, int]) -> dict[str, np.ndarr
     Example:
 
     ```python
-    fits = kv.receptive_fields.draw_fits(kv.receptive_fields.describe(maps), maps.shape[1:3])
+    maps = np.random.default_rng(0).normal(size=(1, 9, 9))
+    fits = kv.receptive_fields.draw_fits(kv.receptive_fields.describe(maps), (9, 9))
     left = maps - fits["gabor"]
     ```
     """

@@ -139,7 +139,8 @@ def linearity(
     Example:
 
     ```python
-    table = kv.receptive_fields.linearity(model, "encoder/conv", images)
+    pictures = np.concatenate([images, images / 2])
+    table = kv.receptive_fields.linearity(model, "encoder/conv", pictures)
     print(table["linearity"].mean())
     ```
     """

@@ -100,7 +100,9 @@ def receptive_fields(
 
     ```python
     small = {"narrow": {"kernel_size": 3, "pooling": "everywhere"}}
-    found = kv.studies.receptive_fields(small, seeds=[0], epochs=1, num_train=64)
+    found = kv.studies.receptive_fields(
+        small, seeds=[0], epochs=1, num_train=64, layers=["bottleneck"]
+    )
     print(found.summary())
     ```
     """

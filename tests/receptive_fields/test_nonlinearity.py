@@ -32,8 +32,7 @@ def network() -> keras.Model:
     picture = keras.Input((7, 6, 2))
     x = CONVOLUTION(3, 3, name="first", bias_initializer="ones")(picture)
     x = CONVOLUTION(2, 2, name="second")(x)
-    model = keras.Model(picture, keras.layers.ReLU(name="relu")(x))
-    return model
+    return keras.Model(picture, keras.layers.ReLU(name="relu")(x))
 
 
 @pytest.mark.parametrize("case", PICTURE_KINDS, indirect=True)

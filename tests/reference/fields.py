@@ -55,7 +55,9 @@ def difference_of_gaussians(
     for row in range(size):
         for column in range(size):
             squared = (row - center[0]) ** 2 + (column - center[1]) ** 2
-            parts = [w * math.exp(-squared / (2 * s * s)) for s, w in zip(sigmas, weights)]
+            parts = [
+                w * math.exp(-squared / (2 * s * s)) for s, w in zip(sigmas, weights, strict=True)
+            ]
             found[row, column] = parts[0] - parts[1]
     return found
 
