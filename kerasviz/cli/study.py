@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasviz.cli.outputs import OutputFolder
 from kerasviz.cli.progress import Steps
@@ -174,7 +174,7 @@ def _write_fields(options: FieldOptions, found: FieldStudy, folder: OutputFolder
         folder.write(folder.file(caption.lower(), ".png"), picture)
     page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
     kerasviz.report.write(page, section, title=section.title)
-    content = {"page": page.name, "data": options.data, "seeds": list(found.seeds)}
+    content: dict[str, Any] = {"page": page.name, "data": options.data, "seeds": list(found.seeds)}
     content |= {**found.provenance, "variants": found.variants, "words": found.words()}
     folder.write_json(summary, {**content, "summary": records(found.summary())})
     print_table(found.summary())

@@ -66,8 +66,8 @@ def field_fits(
     shapes = {np.shape(maps), np.shape(gabor), np.shape(dog)}
     if len(shapes) != 1 or np.ndim(maps) != 3 or len(maps) != len(table) or not len(table):
         raise InputError(
-            "`maps`, `gabor` and `dog` must be (units, height, width) of the same units as the rows "
-            f"of `table`. Received: {sorted(shapes)} and {len(table)} rows. "
+            "`maps`, `gabor` and `dog` must be (units, height, width) of the same units as the "
+            f"rows of `table`. Received: {sorted(shapes)} and {len(table)} rows. "
             "See `kv.receptive_fields.plot_fits`."
         )
     count = len(table)

@@ -85,7 +85,7 @@ def field_rows(
 def _cut(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if len({array.shape[1:3] for array in arrays.values()}) > 1:
         return arrays
-    lively = sum(np.abs(array).max(axis=(0, 3)) for array in arrays.values()) > 0
+    lively = np.any([array.any(axis=(0, 3)) for array in arrays.values()], axis=0)
     if not lively.any():
         return arrays
     rows, columns = (np.flatnonzero(lively.any(axis=axis)) for axis in (1, 0))

@@ -51,7 +51,7 @@ class FieldStudy:
         (median over units, mean over seeds)."""
         import pandas as pd
 
-        accuracy = self.training.groupby("variant")["val_accuracy"].mean()
+        accuracy = self.training.groupby("variant")["val_accuracy"].mean().to_dict()
         rows = []
         for (variant, layer), part in self.table.groupby(["variant", "layer"], sort=False):
             row = {"variant": variant, "layer": layer, "val_accuracy": accuracy[variant]}
@@ -145,7 +145,9 @@ class FieldStudy:
         table = self.table[(self.table["layer"] == layer) & (self.table["seed"] == wanted)]
         maps = {name: self.maps[name, wanted, layer][:num] for name in self.variants}
         notes = {
-            name: [f"{row.type}, {row.orientation_std:.2f}" for row in part.head(num).itertuples()]
+            str(name): [
+                f"{row.type}, {row.orientation_std:.2f}" for row in part.head(num).itertuples()
+            ]
             for name, part in table.groupby("variant")
         }
         kwargs.setdefault("title", f"Receptive fields of {layer}")
