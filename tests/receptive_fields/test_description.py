@@ -140,6 +140,8 @@ def test_dead_constant_noisy_and_blobs() -> None:
     assert found["blob"].tolist() == [False, False, False, True]
     assert found.loc[:1].drop(columns=["type", "blob"]).isna().all(axis=None)
     assert found.loc[2:, "gabor_error"].between(0, 1).all()
+    noise = np.random.default_rng(1).normal(0, 0.1, (6, 15, 15))
+    assert kv.receptive_fields.describe(maps[3] + noise)["type"].tolist() == ["dog"] * 6
     strict = kv.receptive_fields.describe(maps[3:] + maps[2:3], poor=0.01)
     assert strict["type"].tolist() == ["other"]
 
