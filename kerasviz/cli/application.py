@@ -589,6 +589,52 @@ def study_initializers(
     run_initializers(options)
 
 
+@study.command(name="receptive-fields")
+@one_line_errors
+def study_receptive_fields(
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="Such as 'kernel 9' or 'kernel 9, no bottleneck'; may be repeated. Default: "
+            "kernels of 9, 7, 5 and 3, no bottleneck, activations, and pooling.",
+        ),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="patches: of bundled photos. cifar10: downloaded by Keras."
+        ),
+    ] = "patches",
+    epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 20,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each variant.")] = 3,
+    num_train: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            min=1,
+            help="Training samples. Default: 4096 patches; all of cifar10.",
+        ),
+    ] = None,
+    color: Annotated[bool, typer.Option("--color", help="Pictures in colour, not grey.")] = False,
+    learning_rate: Annotated[float, typer.Option(metavar="X", min=0.0, help="Of Adam.")] = 1e-4,
+    output: Output = Path("kerasviz-receptive-fields"),
+    debug: Debug = False,
+) -> None:
+    """Train variants of a small model of the visual system; describe their receptive fields.
+
+    Prints what was found and the path of the page.
+    """
+    from kerasviz.cli.study import FieldOptions, run_receptive_fields
+
+    options = FieldOptions(
+        tuple(variants or ()), data, epochs, seeds, num_train, color, learning_rate, output, debug
+    )
+    run_receptive_fields(options)
+
+
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):

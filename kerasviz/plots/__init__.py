@@ -17,6 +17,7 @@ from kerasviz.plots.feature_maps import (
     spatial_attribution,
 )
 from kerasviz.plots.figures import to_png
+from kerasviz.plots.fitted_fields import field_fits
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.initializers import initializer_histograms
@@ -25,9 +26,11 @@ from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.receptive_fields import receptive_field
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.rose import orientations
 from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, step_sizes
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
+from kerasviz.plots.variant_fields import field_rows
 from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [
@@ -41,6 +44,8 @@ __all__ = [
     "dataset_examples",
     "distribution_ridges",
     "effective_field",
+    "field_fits",
+    "field_rows",
     "freezing_curve",
     "gate_statistics",
     "grid",
@@ -50,6 +55,7 @@ __all__ = [
     "layer_sweep",
     "modalities",
     "neuron_groups",
+    "orientations",
     "overlay",
     "pictures",
     "plot_explanation",

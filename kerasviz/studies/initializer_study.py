@@ -6,24 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from kerasviz import samples
 from kerasviz.dynamics.comparison import compare_initializers
 from kerasviz.dynamics.comparison_result import Comparison
-from kerasviz.errors import InputError
-from kerasviz.probe.settings import whole
+from kerasviz.studies.small_pictures import CLASSES, SIZE, small_pictures
 
-SIZE = 32
-CLASSES = 10
 LEARNING_RATE = 1e-4
 TAPS = {
     "blocks": ("block_1", "block_2", "block_3"),
     "before ReLU": ("conv_1", "conv_2", "conv_3", "dense"),
 }
 WEIGHTS = ("conv_1/kernel", "conv_2/kernel", "conv_3/kernel", "dense/kernel")
-PATCHES = 4096
-DATA = ("patches", "cifar10")
 
 
 def initializer_network(initializer: Any = "glorot_uniform") -> keras.Model:
@@ -102,10 +95,10 @@ def initializers(
     print(found.words())
     ```
     """
-    parts = [_scaled(part) for part in _data(data, num_train)]
+    train, validation = small_pictures(data, num_train)
     return compare_initializers(
         initializer_network,
-        (parts[0], parts[1]),
+        ((train[0] / 127.5 - 1, train[1]), (validation[0] / 127.5 - 1, validation[1])),
         initializers,
         seeds=seeds,
         epochs=epochs,
@@ -114,64 +107,3 @@ def initializers(
         num_samples=num_samples,
         progress=progress,
     )
-
-
-def _data(data: Any, num_train: int | None) -> list[tuple[Any, Any]]:
-    count = None if num_train is None else whole(num_train, "num_train")
-    if isinstance(data, str) and data not in DATA:
-        raise InputError(
-            f"`data` must be one of {DATA}, or arrays. Received: {data!r}. Choose one of them."
-        )
-    if isinstance(data, str) and data == "patches":
-        found = samples.photo_patches(count or PATCHES, SIZE)
-        return [(found.x_train, found.y_train), (found.x_test, found.y_test)]
-    train, validation = _pairs(_cifar10() if isinstance(data, str) else data)
-    return [tuple(np.asarray(part)[:count] for part in train), validation]
-
-
-def _cifar10() -> Any:
-    """CIFAR-10 from Keras's cache, which Keras fills by a download."""
-    try:
-        return keras.datasets.cifar10.load_data()
-    except MemoryError:
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(
-            "Expected CIFAR-10, which Keras downloads once and keeps. Received: no copy of it "
-            f"({reason}). Connect to the internet, choose the bundled patches, or give the "
-            "pictures as arrays (on the command line: --data FILE.npz)."
-        ) from error
-
-
-def _pairs(data: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    def is_pair(one: Any) -> bool:
-        return isinstance(one, (tuple, list)) and len(one) == 2
-
-    if not is_pair(data) or not all(is_pair(part) for part in data):
-        raise InputError(
-            "`data` must be ((x_train, y_train), (x_validation, y_validation)). "
-            f"Received: {type(data).__name__}. Pass arrays in this order."
-        )
-    return tuple(data[0]), tuple(data[1])
-
-
-def _scaled(part: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures in [-1, 1] and flat classes."""
-    x, y = np.asarray(part[0]), np.asarray(part[1]).reshape(-1)
-    if not len(x) or x.shape[1:] != (SIZE, SIZE, 3) or len(x) != len(y):
-        raise InputError(
-            f"`data` must hold pictures (n, {SIZE}, {SIZE}, 3) and n classes, one at least. "
-            f"Received: {x.shape} and {y.shape}. Resize them."
-        )
-    if x.dtype.kind not in "uif" or y.dtype.kind not in "ui":
-        raise InputError(
-            "`data` must hold pictures of numbers and classes of whole numbers. Received: "
-            f"{x.dtype} and {y.dtype}. Convert them."
-        )
-    if not (x.min() >= 0 and x.max() <= 255 and y.min() >= 0 and y.max() < CLASSES):
-        raise InputError(
-            f"`data` must hold pictures in [0, 255] and classes from 0 to {CLASSES - 1}. Received: "
-            f"{x.min()} to {x.max()} and {y.min()} to {y.max()}. Scale and number them so."
-        )
-    return (x / 127.5 - 1).astype("float32"), y

@@ -161,3 +161,40 @@ def test_data_of_no_known_form():
         studies.initializers("mnist")
     with pytest.raises(InputError, match="Received: ndarray"):
         studies.initializers(np.zeros((2, 32, 32, 3)))
+
+
+def test_receptive_fields_from_end_to_end(run, monkeypatch, tmp_path):
+    from kerasviz.studies import field_study
+
+    tiny = {"kernel_size": 3, "pooling": "everywhere"}
+    known = {"narrow": tiny, "wide": {**tiny, "bottleneck": None}, "other": {}}
+    monkeypatch.setattr(field_study, "retina_variants", lambda: known)
+    fields = np.zeros((2, 32, 32, 3), "float32")
+    fields[:, 14:19, 15] = 1
+    monkeypatch.setattr(
+        field_study.receptive_fields,
+        "__kwdefaults__",
+        {**field_study.receptive_fields.__kwdefaults__, "fields": lambda model, layer: fields},
+    )
+    output = tmp_path / "out"
+    given = ("--variant", "narrow", "--variant", "wide", "--epochs", 1, "--seeds", 1, "--color")
+    result = run("study", "receptive-fields", *given, "--samples", 64, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == str(output / "report.html")
+    assert (
+        "unclear for narrow against wide, bottleneck (+0.000 [nan, nan], 1 seeds)" in result.stdout
+    )
+    assert len(pd.read_csv(output / "units.csv")) == 2 * 3 * 2
+    assert len(pd.read_csv(output / "findings.csv")) == 3 + 1
+    assert pd.read_csv(output / "training.csv")["val_accuracy"].notna().all()
+    names = {path.stem for path in output.glob("*.png")}
+    assert names == {"bottleneck", "mid", "last", "orientations"}
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["data"], summary["seeds"], summary["epochs"]) == ("patches", [0], 1)
+    assert "What shapes receptive fields" in (output / "report.html").read_text()
+
+
+def test_unknown_variant(refused, tmp_path):
+    said = refused("study", "receptive-fields", "--variant", "kernel 4", "--output", tmp_path / "o")
+    assert said.startswith("Expected --variant to be one of kernel 9, kernel 7,")
+    assert said.endswith("Received: kernel 4. Leave it out for all.")
