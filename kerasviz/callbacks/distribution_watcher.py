@@ -19,7 +19,7 @@ from kerasviz.dynamics.folder import Run
 from kerasviz.dynamics.sampled_reader import SampledReader
 
 LEFT_OUT = ("count", "variance")
-MOST_VALUES = 2**13
+MOST_VALUES = 2**12
 WHERE_KNOWN = ("dead_units", "saturation")
 
 
@@ -135,7 +135,7 @@ class DistributionWatcher(Watcher):
         layers: Whose outputs: addresses, layer objects or indices. None: all.
         batch_size: Samples run at once.
         most_values: How many values of each layer's output on a batch to look at, at most,
-            evenly spread. Of a weight, at most 65536 are. `min`, `max`, "not_finite" and
+            evenly spread. Of a weight, at most 16384 are. `min`, `max`, "not_finite" and
             "dead_units" are of all values even so.
         **options: `every`, `strict`, `overwrite`, `keep`, `tensorboard` of `Watcher`.
 

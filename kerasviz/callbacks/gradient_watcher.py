@@ -14,7 +14,7 @@ from kerasviz.callbacks.watcher import Watcher
 from kerasviz.dynamics.gradient_reader import GradientReader
 from kerasviz.dynamics.updates import UpdateReader
 
-MOST_OF_A_TENSOR = 2**16
+MOST_OF_A_TENSOR = 2**14
 STATISTICS = ("norm", "noise_scale", "mean", "std", "min", "max", "zeros", "not_finite")
 
 

@@ -12,7 +12,7 @@ from kerasviz.dynamics.distribution_reader import Site, chosen_calls, sites_of, 
 from kerasviz.dynamics.distribution_result import Distributions, gathered
 from kerasviz.dynamics.metrics.statistic import real
 from kerasviz.dynamics.metrics.units import SHARE, rows_by_unit
-from kerasviz.dynamics.statistics import Found, Settings, reading_of, with_row
+from kerasviz.dynamics.statistics import Found, Reading, Settings, reading_of, with_row
 from kerasviz.errors import InputError
 from kerasviz.probe.backend import compiled, floats
 from kerasviz.probe.inputs import Batch
@@ -44,12 +44,13 @@ class SampledReader(Wrapper):
     """
 
     def __init__(
-        self, model: keras.Model, layers: Sequence[Any] | None = None, most_values: int = 2**13
+        self, model: keras.Model, layers: Sequence[Any] | None = None, most_values: int = 2**12
     ) -> None:
         super().__init__(model)
         self._compiled = compiled.Compiled(self.compute, is_optimized=False)
         self._wanted = wanted_addresses(model, layers)
         self._most_values = whole(most_values, "most_values")
+        self._reading = _Held(reading_of(Settings()))
 
     def read(self, inputs: Any, batch_size: int = 32) -> Distributions:
         """The distributions now.
@@ -71,7 +72,9 @@ class SampledReader(Wrapper):
                     arrays[f"{name}:{site.address}"] for name in ("values", "ends", "lost", "size")
                 ]
                 seen.setdefault(site.address, _Seen()).add(*parts)
-        found = {site.address: seen[site.address].found(site) for site in sites}
+        found = {
+            site.address: seen[site.address].found(site, self._reading.reading) for site in sites
+        }
         return gathered(found, provenance(self.model))
 
     def _batches_of(self, inputs: Any, batch_size: int) -> list[Batch]:
@@ -86,16 +89,23 @@ class SampledReader(Wrapper):
         record = run(self.model, inputs)
         calls = chosen_calls(record, self._wanted)
         sites = sites_of(record, calls)
-        found = {}
+        found, spread = {}, floats.Spread(self._most_values)
         for call, site in zip(calls, sites, strict=True):
             rows = rows_by_unit(real(call.output), *(site.units or (1, -1)))
             values = ops.reshape(rows, (-1,))
             lost = ops.logical_not(ops.isfinite(values))
-            found[f"values:{site.address}"] = floats.spread_out(values, self._most_values)
+            found[f"values:{site.address}"] = spread(values)
             found[f"ends:{site.address}"] = ops.stack(floats.column_ends(rows))
             found[f"lost:{site.address}"] = ops.sum(ops.cast(lost, "int64"))
             found[f"size:{site.address}"] = ops.shape(rows)[0]
         return found, sites
+
+
+class _Held:
+    """Keeps the reading's metrics out of Keras's attribute tracking."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
 
 
 class _Seen:
@@ -107,16 +117,16 @@ class _Seen:
         self._lost = self._size = 0
 
     def add(self, values: np.ndarray, ends: np.ndarray, lost: Any, size: Any) -> None:
-        self._values.append(values)
+        self._values.append(values[: int(size) * ends.shape[1]])
         self._ends.append(ends)
         self._lost += int(lost)
         self._size += int(size)
 
-    def found(self, site: Site) -> Found:
+    def found(self, site: Site, reading: Reading) -> Found:
         values = np.concatenate(self._values)
         lows, highs = (np.array([ends[place] for ends in self._ends]) for place in (0, 1))
         low, high = lows.min(axis=0), highs.max(axis=0)
-        found = reading_of(Settings()).of_values(values)
+        found = reading.of_values(values)
         row: dict[str, float] = {"not_finite": float(self._lost)}
         if not self._lost:
             row |= {"min": float(low.min()), "max": float(high.max())}

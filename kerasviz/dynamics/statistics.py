@@ -88,7 +88,9 @@ class Reading:
         """
         if most is None or len(values) <= most:
             return self._run("values", [ops.convert_to_tensor(values)])
-        found = self._run("values", [ops.convert_to_tensor(values[spread_out(len(values), most)])])
+        found = self._run(
+            "values", [ops.convert_to_tensor(values[floats.spread_places(len(values), most)])]
+        )
         low, high = float(values.min()), float(values.max())
         if math.isfinite(low) and math.isfinite(high):
             return with_row(found, {"min": low, "max": high})
@@ -191,14 +193,6 @@ class Found:
 def with_row(found: Found, row: Mapping[str, float]) -> Found:
     """The same with other numbers."""
     return dataclasses.replace(found, row={**found.row, **row})
-
-
-def spread_out(size: int, most: int) -> np.ndarray:
-    """Places of `most` of `size` values, as `floats.spread_out` chooses them."""
-    numbers = np.arange(most, dtype="float64")
-    shifts = numbers * floats.GOLDEN % 1.0
-    places = np.floor((numbers + shifts) * (size / most)).astype("int64")
-    return np.minimum(places, size - 1)
 
 
 class Statistics:

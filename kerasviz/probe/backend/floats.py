@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 BIAS = 1023
@@ -50,16 +51,35 @@ def column_ends(rows: Any) -> tuple[Any, Any]:
     return tf.cast(low, tf.float64), tf.cast(high, tf.float64)
 
 
-def spread_out(values: Any, most: int) -> Any:
-    """At most so many of the values `(n,)`, evenly spread and always the same; all, if not more.
+class Spread:
+    """Chooses at most so many of values `(n,)`, evenly spread, always the same; all, if not more.
 
     One from each of as many stretches of equal length, at a place in it that the golden ratio
     moves on, so that no period of the values (channels, columns) is met again and again.
+
+    Args:
+        most: How many.
     """
-    size = tf.size(values, tf.int64)
-    count = tf.minimum(size, most)
-    numbers = tf.range(tf.cast(count, tf.float64), dtype=tf.float64)
-    shifts = numbers * GOLDEN - tf.floor(numbers * GOLDEN)
-    length = tf.cast(size, tf.float64) / tf.cast(tf.maximum(count, 1), tf.float64)
-    places = tf.cast(tf.floor((numbers + shifts) * length), tf.int64)
-    return tf.gather(values, tf.minimum(places, size - 1))
+
+    def __init__(self, most: int) -> None:
+        self._most = tf.constant(most, tf.int64)
+        self._numbers = tf.range(most, dtype=tf.int64)
+        self._shares = tf.constant(spread_shares(most))
+
+    def __call__(self, values: Any) -> Any:
+        """`(most,)`; of fewer values than that, they, followed by repetitions of the last."""
+        size = tf.size(values, tf.int64)
+        spread = tf.cast(self._shares * tf.cast(size, tf.float64), tf.int64)
+        places = tf.where(size > self._most, spread, self._numbers)
+        return tf.gather(values, tf.minimum(places, size - 1))
+
+
+def spread_places(size: int, most: int) -> np.ndarray:
+    """Which of `size` values `Spread` chooses, where they are more than `most`."""
+    return np.minimum((spread_shares(most) * size).astype("int64"), size - 1)
+
+
+def spread_shares(most: int) -> np.ndarray:
+    """Where `Spread` looks, as shares of the whole, ascending."""
+    numbers = np.arange(most, dtype="float64")
+    return (numbers + numbers * GOLDEN % 1.0) / most
