@@ -83,19 +83,27 @@ def spread(unit_gradients: Gradients, pictures: np.ndarray, units: Sequence[int]
 
     Args:
         unit_gradients: Function of pictures and numbers of units that returns (pictures, units,
-            height, width, colours). Called for one unit at a time.
+            height, width, colours). Called for one picture at a time.
         pictures: The starts.
         units: Numbers of channels.
     """
     import pandas as pd
 
+    sums: Any = 0.0
+    squares: Any = 0.0
+    active: Any = 0
+    for picture in pictures:
+        fields = unit_gradients(picture[None], units)[0].reshape(len(units), -1)
+        fields = fields.astype("float64")
+        sizes = np.sqrt((fields**2).mean(axis=1, keepdims=True))
+        fields = np.divide(fields, sizes, out=np.zeros_like(fields), where=sizes > 0)
+        sums, squares = sums + fields, squares + fields**2
+        active = active + (sizes[:, 0] > 0)
     rows = []
-    for unit in units:
-        fields = unit_gradients(pictures, [unit])[:, 0].reshape(len(pictures), -1)
-        sizes = np.sqrt((fields.astype("float64") ** 2).mean(axis=1))
-        active = fields[sizes > 0] / sizes[sizes > 0, None]
-        value = float(active.std(axis=0).mean()) if len(active) > 1 else np.nan
-        rows.append({"complexity": value, "active": len(active)})
+    for total, square, count in zip(sums, squares, active, strict=True):
+        variance = np.maximum(square / max(count, 1) - (total / max(count, 1)) ** 2, 0.0)
+        value = float(np.sqrt(variance).mean()) if count > 1 else np.nan
+        rows.append({"complexity": value, "active": int(count)})
     index = pd.Index(list(units), name="unit")
     return pd.DataFrame(rows, index=index, columns=["complexity", "active"])
 

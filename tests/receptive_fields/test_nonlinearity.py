@@ -84,18 +84,16 @@ def test_spread_is_what_the_definition_says() -> None:
     fields = np.random.default_rng(0).normal(size=(4, 2, 3, 3, 1))
     fields[2, 0] = 0
     fields[:, 1] = fields[:1, 1] * np.array([1, 2, 3, 4])[:, None, None, None]
-    asked = []
 
     def gradients(pictures, units):
-        asked.append(list(units))
-        return fields[:, units]
+        return fields[pictures[:, 0, 0, 0].astype(int)][:, units]
 
-    table = spread(gradients, np.zeros((4, 3, 3, 1)), [0, 1])
+    pictures = np.broadcast_to(np.arange(4)[:, None, None, None], (4, 3, 3, 1))
+    table = spread(gradients, pictures, [0, 1])
     kept = [one / np.sqrt((one**2).mean()) for one in fields[[0, 1, 3], 0]]
     assert table.loc[0, "complexity"] == pytest.approx(np.std(kept, axis=0).mean())
-    assert table.loc[1, "complexity"] == pytest.approx(0, abs=1e-12)
+    assert table.loc[1, "complexity"] == pytest.approx(0, abs=1e-7)
     assert table["active"].tolist() == [3, 4]
-    assert asked == [[0], [1]]
 
 
 def test_a_unit_that_switches_is_complex() -> None:
