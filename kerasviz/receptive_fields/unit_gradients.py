@@ -37,13 +37,14 @@ class UnitGradients(CentreReader):
         seen = self.info(VALUES)
         shapes = [] if self._taken is None else [shape[1:] for shape in self._taken.form.shapes]
         shape = shapes[0] if len(shapes) == 1 and seen.rank == 2 else ()
-        if not shape or not all(shape):
+        sizes = [size for size in shape if size]
+        if not shape or len(sizes) < len(shape):
             raise MethodError(
                 "Expected a model of one input with two position axes of known size. Received: "
                 f"'{self.model.name}', which takes {shapes or 'what it does not say'}. "
                 "Build it for pictures of one size."
             )
-        found = seen.channels_last(np.empty((1, *map(int, shape)), "int8")).shape[1:]
+        found = seen.channels_last(np.empty((1, *sizes), "int8")).shape[1:]
         return (found[0], found[1], found[2]), seen.channel_axis, seen.num_units
 
     def in_layout(self, pictures: np.ndarray) -> np.ndarray:
