@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
-    from kerasviz.dynamics.timing import profile
     from kerasviz.dynamics.timing_result import Profile
     from kerasviz.dynamics.timing_sweep import LayerSweep, sweep_layer
     from kerasviz.dynamics.updates import UpdateReader
@@ -53,7 +52,6 @@ _HOMES = {
     "channel_gradients": "absorption",
     "compare_initializers": "comparison",
     "distributions": "tables",
-    "profile": "timing",
     "stability": "map_stability",
     "standard_initializers": "usual_initializers",
     "sweep_layer": "timing_sweep",
@@ -82,7 +80,6 @@ __all__ = [
     "channel_gradients",
     "compare_initializers",
     "distributions",
-    "profile",
     "stability",
     "standard_initializers",
     "sweep_layer",
