@@ -13,7 +13,7 @@ from keras import layers
 import kerasviz as kv
 from kerasviz.errors import AddressError, InputError, MethodError
 from tests.conftest import build
-from tests.reference import receptive_fields as reference
+from tests.reference import unit_fields as reference
 
 fields = kv.receptive_fields
 RANDOM = np.random.default_rng(0)
