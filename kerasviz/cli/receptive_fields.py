@@ -57,9 +57,9 @@ def run_receptive_fields(options: ReceptiveFieldOptions) -> bool:
             import_keras(options.debug)
         model = _load(options, steps)
         with steps.step("Following the graph"):
-            from kerasviz.receptive_fields import theoretical
+            from kerasviz.receptive_fields import ReceptiveFields
 
-            found = theoretical(model, size, input_name=options.input)
+            found = ReceptiveFields.measure(model, size, input_name=options.input)
         for address in options.layers:
             found.field(address)
         image, failures = _image(options, model, found, steps)

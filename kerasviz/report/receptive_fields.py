@@ -28,7 +28,7 @@ def receptive_fields_section(
     """Fields drawn on a picture, what they mean in words, and the table.
 
     Args:
-        found: What `kv.receptive_fields.theoretical` returns.
+        found: What `kv.receptive_fields.ReceptiveFields.measure` returns.
         image: A picture to draw on; None for an empty one.
         layers: Addresses to draw and to list; None draws a few and lists all.
         title: Heading of the section.
@@ -51,7 +51,7 @@ def listed(found: ReceptiveFields, layers: list[str] | None = None) -> pd.DataFr
     dropped = [name for name in table.columns if name.startswith("padding")]
     if layers:
         return table.loc[layers].drop(columns=dropped)
-    kept = [f"{name}_{axis}" for axis in found.axes for name in ("size", "stride", "units")]
+    kept = [column for name in ("size", "stride", "units") for column in found.columns(name)]
     keys = table[[*kept, "reason"]].astype(str)
     return table[(keys != keys.shift()).any(axis=1)].drop(columns=dropped)
 
@@ -83,8 +83,7 @@ def receptive_fields_in_words(found: ReceptiveFields) -> list[str]:
 
 
 def _coarsest(found: ReceptiveFields) -> tuple[str, list[float]] | None:
-    columns = [f"stride_{axis}" for axis in found.axes]
-    strides = found.table[columns].dropna()
+    strides = found.table[found.columns("stride")].dropna()
     if not len(strides):
         return None
     name: Any = strides.prod(axis=1).idxmax()

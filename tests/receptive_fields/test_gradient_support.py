@@ -39,7 +39,7 @@ def check(
     **settings: Any,
 ) -> None:
     """Compare a border unit and a central one of each layer with their gradients."""
-    fields = kv.receptive_fields.theoretical(model, **settings)
+    fields = kv.receptive_fields.ReceptiveFields.measure(model, **settings)
     front = (slice(None),) if channel_axis == 1 else ()
     units = [
         (name, unit)
