@@ -89,7 +89,7 @@ def effective_field(field: Any, *, title: str | None = None) -> Figure:
     """Draw how strongly a layer looks where, within what it can see.
 
     Beside the map, in shares of its largest value, its profile through the peak along each axis. A
-    white square is as large as the field, the blue frame is the reach.
+    white square is as large as the field, the blue frame is all that the layer can see.
 
     Args:
         field: An `EffectiveField`.

@@ -27,8 +27,9 @@ class EffectiveField:
         size: Positions per axis of a square (cube) as large as the field: the root of the number
             of positions above 4.55 % of the largest value.
         std: Standard deviation of the map along each axis, in positions, with the map as weights.
-        reach: Positions per axis of the smallest box that holds every position with a gradient:
-            what the layer can see. Measured, so it may miss what never got a gradient.
+        reach: Positions per axis of the theoretical field of that unit, cut at the border of the
+            input. Where an operation is not understood, of the smallest box that holds every
+            position with a gradient; `parameters["reach"]` says so.
         ratio: `size` divided by the geometric mean of `reach`.
         is_cut: Whether the reach touches the border of the input, so that the layer's could be
             larger.

@@ -77,6 +77,11 @@ class GradientReceptiveField:
         self._batch_size = whole(batch_size, "batch_size")
         self._keeper = StageKeeper(self._reader, UNITS, self._size)
 
+    @property
+    def num_units(self) -> int:
+        """How many units the layer has."""
+        return self._keeper.stage().seen.num_units
+
     def __call__(
         self,
         fill: float = 0.5,
