@@ -151,6 +151,7 @@ class EffectiveReceptiveField:
             size=size,
             std=field_std(effect),
             reach=reach.size,
+            start=reach.start,
             ratio=float("nan") if silent else size / extent,
             is_cut=reach.is_cut,
             num_samples=count,

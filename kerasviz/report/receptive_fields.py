@@ -51,7 +51,7 @@ def receptive_fields_section(
     for field in effective:
         figures[f"What {field.layer} uses"] = field.plot()
     for fields in units:
-        figures[f"What units of {fields.layer} answer to"] = fields.plot()
+        figures[f"What the first {len(fields)} units of {fields.layer} answer to"] = fields.plot()
     tables = {"Receptive fields by layer": listed(found, layers)}
     if effective:
         tables["Effective receptive fields"] = effective_table(effective)
@@ -102,7 +102,7 @@ def effective_in_words(effective: Sequence[EffectiveField]) -> list[str]:
         if field.diagnosis
         else f"{field.layer} uses about {field.size:.3g} positions an axis of the "
         f"{' × '.join(map(str, field.reach))} that it can see of the input ({field.ratio:.0%}), "
-        f"measured on {field.num_samples} samples of {field.parameters['inputs']}."
+        f"measured on {field.source}."
         for field in effective
     ]
 
