@@ -85,6 +85,20 @@ def test_which_layers_see_an_object(worked) -> None:
         worked.seeing(1, 2, 3)
 
 
+def test_the_table_is_returned_and_one_axis_needs_no_name(worked) -> None:
+    sound = chain((16, 2), layers.Conv1D(2, 3, strides=2, name="conv"))
+    table = kv.receptive_fields.theoretical(sound)
+    row = table.loc["conv", ["size", "stride", "offset", "units", "padding"]]
+    assert row.tolist() == [3, 2, 1, 7, 0]
+    fields = measure(sound)
+    assert fields.table.equals(table)
+    assert (fields.columns("size"), worked.columns("size")) == (
+        ["size"],
+        ["size_height", "size_width"],
+    )
+    assert fields.seeing(3) == fields.telling() == ["conv"]
+
+
 def test_branches_take_the_hull_and_shared_layers_a_row_a_call() -> None:
     table = measure(KINDS["shared_layer"]().model).table
     assert [int(table.loc[a, "size_width"]) for a in ("stem", "conv", "conv@2")] == [3, 7, 11]
@@ -129,7 +143,7 @@ def test_tokens_and_time() -> None:
 )
 def test_published_networks(name: str, layer: str, size: int, stride: int, offset: float) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False)
-    table = measure(model, 224).table
+    table = kv.receptive_fields.theoretical(model, 64)
     assert along(table, layer)[:3] == [size, stride, offset]
     assert along(table, layer, "width")[:3] == [size, stride, offset]
     assert (table["reason"] == "").all()
