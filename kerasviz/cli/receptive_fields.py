@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,10 +171,14 @@ def _write(
     page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
     with steps.step("Writing the page"):
         folder.write(folder.file("receptive_fields", ".csv"), found.table.to_csv().encode())
-        for caption, figure in section.figures.items():
-            picture = figure if isinstance(figure, bytes) else kerasviz.plots.to_png(figure, _DPI)
+        pictures = {
+            caption: figure if isinstance(figure, bytes) else kerasviz.plots.to_png(figure, _DPI)
+            for caption, figure in section.figures.items()
+        }
+        for caption, picture in pictures.items():
             folder.write(folder.file(caption, ".png"), picture)
-        kerasviz.report.write(page, section, title=section.title)
+        drawn = dataclasses.replace(section, figures=pictures)
+        kerasviz.report.write(page, drawn, title=section.title)
         content: dict[str, Any] = {"page": page.name, "model": options.model, **found.provenance}
         content |= {"input": found.input, "input_size": list(found.input_size)}
         content |= {"layers": records(found.table), "effective": records(used)}
