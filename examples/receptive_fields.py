@@ -23,7 +23,7 @@ from kerasviz import plots, samples
 def main(photo: str, size: int, objects: list[int], output: Path) -> None:
     """Say what the layers can see, and draw it."""
     model = samples.efficientnet_lite0(input_shape=(size, size, 3))
-    fields = kv.receptive_fields.theoretical(model)
+    fields = kv.receptive_fields.ReceptiveFields.measure(model)
     table = fields.table
     print(f"{'object':>8}  {'first layer to see all of it':<30} first layer with larger steps")
     for pixels in objects:

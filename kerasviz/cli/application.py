@@ -296,16 +296,19 @@ def channel_gradients(
 @one_line_errors
 def receptive_fields(
     model: Model,
-    image: Annotated[
-        str | None,
-        typer.Argument(metavar="[IMAGE]", help="An image file to draw fields on."),
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGES]...",
+            help="Image files: fields are drawn on the first, effective ones measured on all.",
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="A layer to list and to draw; may be repeated. Default: those that change what is "
-            "seen, and a few drawn.",
+            help="A layer to list and to draw, with its effective field and those of its units; "
+            "may be repeated. Default: those that change what is seen, and a few drawn.",
         ),
     ] = None,
     input_size: Annotated[
@@ -319,20 +322,23 @@ def receptive_fields(
         str | None,
         typer.Option("--input", metavar="NAME", help="Which input, for models with several."),
     ] = None,
+    preprocess: Preprocess = None,
     output: Output = Path("kerasviz-receptive-fields"),
     imports: Imports = None,
     debug: Debug = False,
 ) -> bool:
     """Say how much of the input the units of each layer can see, and draw it.
 
-    Prints a row per layer that changes it and the path of the page.
+    Of each --layer also how much of that it uses, on the images or else on noise. Prints a row per
+    layer that changes what is seen and the path of the page.
     """
     from kerasviz.cli.receptive_fields import ReceptiveFieldOptions, run_receptive_fields
 
     options = ReceptiveFieldOptions(
         model=model,
-        image=image,
+        images=images or (),
         layers=layer or (),
+        preprocess=preprocess,
         input_size=input_size,
         input=input_name,
         output=output,

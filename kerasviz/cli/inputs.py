@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ def read_inputs(
     spec: str,
     scaling: Preprocessing | None,
     steps: Steps,
+    size: tuple[int, int] | None = None,
 ) -> ReadInputs:
     """Read images for a model, and say how they were cut and scaled.
 
@@ -64,12 +66,15 @@ def read_inputs(
         spec: How the command line named it.
         scaling: As asked for; None to choose.
         steps: Shows how far it is.
+        size: (height, width), where the model leaves them open; None: 224.
 
     Raises:
         InputError: The model does not take one image.
         ImageFileError: None of the files can be read.
     """
     layout = image_layout(model)
+    if size is not None and layout.any_size:
+        layout = dataclasses.replace(layout, height=size[0], width=size[1])
     with steps.step("Reading images", total=len(paths)) as advance:
         found, failures = read_images(paths, layout, advance)
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,13 @@ from kerasviz.errors import InputError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
-    from kerasviz.receptive_fields import ReceptiveFields
+    from kerasviz.cli.inputs import ReadInputs
+    from kerasviz.receptive_fields import EffectiveField, ReceptiveFields, UnitFields
 
 _DPI = 150
+_MOST_UNITS = 24
+_LARGEST = 64
 _SHOWN = ("type", "size", "stride", "units", "covering")
 
 
@@ -29,10 +32,11 @@ class ReceptiveFieldOptions:
     """What the command line asks for; see `kerasviz receptive-fields --help`."""
 
     model: str
-    image: str | None = None
+    images: Sequence[str] = ()
     layers: Sequence[str] = ()
     input_size: str | None = None
     input: str | None = None
+    preprocess: str | None = None
     output: Path = Path("kerasviz-receptive-fields")
     imports: Sequence[str] = field(default=())
     debug: bool = False
@@ -45,7 +49,7 @@ def run_receptive_fields(options: ReceptiveFieldOptions) -> bool:
         options: What the command line asks for.
 
     Returns:
-        Whether the image, if there is one, could be read.
+        Whether all images could be read.
 
     Raises:
         KerasvizError: What is asked for cannot be done; the message says why.
@@ -57,13 +61,16 @@ def run_receptive_fields(options: ReceptiveFieldOptions) -> bool:
             import_keras(options.debug)
         model = _load(options, steps)
         with steps.step("Following the graph"):
-            from kerasviz.receptive_fields import theoretical
+            from kerasviz.receptive_fields import ReceptiveFields
 
-            found = theoretical(model, size, input_name=options.input)
-        for address in options.layers:
+            found = ReceptiveFields.measure(model, size, input_name=options.input)
+        layers = list(dict.fromkeys(options.layers))
+        for address in layers:
             found.field(address)
-        image, failures = _image(options, model, found, steps)
-        page = _write(options, found, image, folder, steps)
+        read = _read(options, model, found, steps) if options.images else None
+        measured = [_measured(options, model, address, read, found, steps) for address in layers]
+        page = _write(options, found, read, measured, folder, steps)
+    failures = read.failures if read else []
     say_skipped(failures)
     print(page)
     return not failures
@@ -97,29 +104,49 @@ def _load(options: ReceptiveFieldOptions, steps: Steps) -> keras.Model:
     return model
 
 
-def _image(
+def _read(
     options: ReceptiveFieldOptions, model: keras.Model, found: ReceptiveFields, steps: Steps
-) -> tuple[np.ndarray | None, list[tuple[str, str]]]:
-    """The picture to draw on as the model sees it, None without one; and why it cannot be read."""
-    from kerasviz.cli.images import image_layout, read_images
+) -> ReadInputs:
+    from kerasviz.cli import inputs, preprocessing
 
-    if options.image is None:
-        return None, []
-    layout = image_layout(model)
-    with steps.step("Reading the image", total=1) as advance:
-        read, failures = read_images([options.image], layout, advance)
-    return (read[0].pixels if read else None), failures
+    asked = options.preprocess
+    scaling = preprocessing.parse_preprocessing(asked) if asked else None
+    size = found.input_size if len(found.input_size) == 2 else None
+    return inputs.read_inputs(options.images, model, options.model, scaling, steps, size)
+
+
+def _measured(
+    options: ReceptiveFieldOptions,
+    model: keras.Model,
+    address: str,
+    read: ReadInputs | None,
+    found: ReceptiveFields,
+    steps: Steps,
+) -> tuple[EffectiveField, UnitFields | None]:
+    """The effective field of a layer, and the fields of its first units if they are small."""
+    from kerasviz.receptive_fields import EffectiveReceptiveField, GradientReceptiveField
+
+    with steps.step(f"Differentiating {address}"):
+        effective = EffectiveReceptiveField(model, address, input=options.input, batch_size=8)
+        field = effective(None if read is None else read.inputs)
+        if max(part.stop - part.start for part in found.field(address)) > _LARGEST:
+            return field, None
+        gradient = GradientReceptiveField(model, address, input=options.input)
+        fill = 0.5 if read is None else round(float(read.inputs.mean()), 3)
+        return field, gradient(fill, units=range(min(_MOST_UNITS, gradient.num_units)))
 
 
 def _write(
     options: ReceptiveFieldOptions,
     found: ReceptiveFields,
-    image: np.ndarray | None,
+    read: ReadInputs | None,
+    measured: Sequence[tuple[EffectiveField, UnitFields | None]],
     folder: OutputFolder,
     steps: Steps,
 ) -> Path:
     import kerasviz
     from kerasviz.report.receptive_fields import (
+        effective_table,
         listed,
         receptive_fields_in_words,
         receptive_fields_section,
@@ -130,15 +157,30 @@ def _write(
     print_table(table[[name for name in table.columns if name.startswith(_SHOWN)]])
     for sentence in receptive_fields_in_words(found):
         steps.say(sentence)
-    section = receptive_fields_section(found, image, layers)
+    effective = [field for field, _ in measured]
+    used = effective_table(effective)
+    if measured:
+        print_table(used)
+    section = receptive_fields_section(
+        found,
+        None if read is None else read.images[0].pixels,
+        layers,
+        effective=effective,
+        units=[units for _, units in measured if units is not None],
+    )
     page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
     with steps.step("Writing the page"):
         folder.write(folder.file("receptive_fields", ".csv"), found.table.to_csv().encode())
-        for caption, figure in section.figures.items():
-            picture = figure if isinstance(figure, bytes) else kerasviz.plots.to_png(figure, _DPI)
+        pictures = {
+            caption: figure if isinstance(figure, bytes) else kerasviz.plots.to_png(figure, _DPI)
+            for caption, figure in section.figures.items()
+        }
+        for caption, picture in pictures.items():
             folder.write(folder.file(caption, ".png"), picture)
-        kerasviz.report.write(page, section, title=section.title)
+        drawn = dataclasses.replace(section, figures=pictures)
+        kerasviz.report.write(page, drawn, title=section.title)
         content: dict[str, Any] = {"page": page.name, "model": options.model, **found.provenance}
         content |= {"input": found.input, "input_size": list(found.input_size)}
-        folder.write_json(summary, {**content, "layers": records(found.table)})
+        content |= {"layers": records(found.table), "effective": records(used)}
+        folder.write_json(summary, content)
     return page

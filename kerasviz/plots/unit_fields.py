@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from kerasviz.errors import InputError
 from kerasviz.plots.colors import LINE
@@ -89,7 +90,7 @@ def effective_field(field: Any, *, title: str | None = None) -> Figure:
     """Draw how strongly a layer looks where, within what it can see.
 
     Beside the map, in shares of its largest value, its profile through the peak along each axis. A
-    white square is as large as the field, the blue frame is the reach.
+    white square is as large as the field, the blue frame is all that the layer can see.
 
     Args:
         field: An `EffectiveField`.
@@ -112,7 +113,7 @@ def effective_field(field: Any, *, title: str | None = None) -> Figure:
     centre = np.unravel_index(int(shares.argmax()), shares.shape)
     flat = shares if effect.ndim < 3 else shares[centre[0]]
     has_map = flat.ndim == 2
-    flat, shift = _near_reach(flat) if has_map else (flat, (0, 0))
+    flat, shift = _near_reach(flat, field) if has_map else (flat, (0, 0))
     high = 2.6
     wide = high * flat.shape[1] / flat.shape[0] if has_map else 0.0
     wide = min(max(wide, 1.2), 5.0) if has_map else 0.0
@@ -121,7 +122,7 @@ def effective_field(field: Any, *, title: str | None = None) -> Figure:
     top = MARGIN + 0.75
     _effect_words(sheet, field, title)
     if has_map:
-        _effect_map(sheet, flat, field.size, shift, (MARGIN + 0.25, top, wide, high))
+        _effect_map(sheet, flat, field, shift, (MARGIN + 0.25, top, wide, high))
     _profiles(sheet, shares, field, centre, (left, top, 3.4, high))
     return sheet.figure
 
@@ -202,29 +203,31 @@ def _effect_words(sheet: Sheet, field: Any, title: str | None) -> None:
     reach = " × ".join(map(str, field.reach))
     cut = ", cut by the border" if field.is_cut else ""
     lines = (
-        f"size {number(field.size)} = {field.ratio:.0%} of its reach {reach}{cut} · std {std}",
-        field.diagnosis or f"mean over {field.num_samples} samples of {field.parameters['inputs']}",
+        f"size {number(field.size)}, {_share(field.ratio)} of the {reach} it can see{cut}",
+        field.diagnosis or f"standard deviation {std} · mean over {field.source}",
     )
     for index, line in enumerate(lines):
         sheet.text(MARGIN, MARGIN + 0.24 + index * LINE_HEIGHT, shortened(line, int(room * 1.5)))
 
 
-def _near_reach(shares: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+def _share(ratio: float) -> str:
+    return "none" if math.isnan(ratio) else f"{ratio:.0%}"
+
+
+def _near_reach(shares: np.ndarray, field: Any) -> tuple[np.ndarray, tuple[int, int]]:
     """What lies in and around the reach, and the row and column at which that begins."""
     box = []
-    for axis in (0, 1):
-        places = np.flatnonzero(shares.any(axis=1 - axis))
-        first, last = (places[0], places[-1]) if len(places) else (0, shares.shape[axis] - 1)
-        margin = 2 + (last - first) // 8
-        box.append((max(0, first - margin), min(shares.shape[axis], last + margin + 1)))
+    for first, size, whole in zip(field.start[-2:], field.reach[-2:], shares.shape, strict=True):
+        margin = 2 + size // 8
+        box.append((max(0, first - margin), min(whole, first + size + margin)))
     (top, bottom), (left, right) = box
-    return shares[top:bottom, left:right], (int(top), int(left))
+    return shares[top:bottom, left:right], (top, left)
 
 
 def _effect_map(
     sheet: Sheet,
     shares: np.ndarray,
-    side: float,
+    field: Any,
     shift: tuple[int, int],
     place: tuple[float, float, float, float],
 ) -> None:
@@ -236,20 +239,21 @@ def _effect_map(
         shares, cmap="inferno", vmin=0.0, vmax=1.0, interpolation="nearest", extent=extent
     )
     axes.tick_params(labelsize=7)
-    rows, columns = (np.flatnonzero(shares.any(axis=axis)) for axis in (1, 0))
-    if len(rows):
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, integer=True))
+    if shares.any():
+        side = field.size
         row, column = (
             np.average(np.arange(n), weights=shares.sum(axis=axis)) + start
             for n, axis, start in zip(shares.shape, (1, 0), shift, strict=True)
         )
         axes.add_patch(_frame(column - side / 2, row - side / 2, side, side, SIZE_COLOR, "-"))
-        high, wide = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-        corner = (left + columns[0] - 0.5, top + rows[0] - 0.5)
-        axes.add_patch(_frame(*corner, wide, high, REACH_COLOR, "--"))
+    (row, column), (high, wide) = field.start[-2:], field.reach[-2:]
+    axes.add_patch(_frame(column - 0.5, row - 0.5, wide, high, REACH_COLOR, "--"))
     scale = sheet.axes(x + width + 0.08, y, 0.12, height)
     bar = sheet.figure.colorbar(image, cax=scale)
     bar.ax.tick_params(labelsize=7)
-    words = "white: a square of its size · blue, dashed: its reach"
+    words = "white: a square of its size · blue, dashed: what it can see"
     sheet.text(x, y + height + 0.26, words, fontsize=7)
 
 
@@ -267,13 +271,13 @@ def _profiles(
     place: tuple[float, float, float, float],
 ) -> None:
     axes = sheet.axes(*place)
+    names = ("depth", "height", "width")[-shares.ndim :] if shares.ndim > 1 else ("length",)
     for axis, style in zip(range(shares.ndim), ("-", "--", ":"), strict=False):
         index: list[Any] = list(centre)
         index[axis] = slice(None)
         values = shares[tuple(index)]
         places = np.arange(len(values)) - int(centre[axis])
-        name = f"axis {axis}" if shares.ndim > 1 else "map"
-        axes.plot(places, values, style, color="black", linewidth=1.2, label=name)
+        axes.plot(places, values, style, color="black", linewidth=1.2, label=names[axis])
     reach = max(field.reach)
     axes.axhline(1.0 - 0.9545, color=LINE, linewidth=0.8, linestyle=":")
     axes.text(0.99, 0.06, "4.55 %", fontsize=7, color=LINE, ha="right", transform=axes.transAxes)

@@ -58,7 +58,8 @@ class Sight:
 
 
 class SightReader(Wrapper):
-    """Traces a model for one sample and follows what each call sees.
+    """Traces a model for one sample, or the batch size that it declares, and follows what each
+    call sees.
 
     Args:
         model: Any built Keras model.
@@ -86,9 +87,11 @@ class SightReader(Wrapper):
         else:
             forms = [f for f in (self._taken.form, self._taken.token_form) if f is not None]
             forms = [_with_sizes(form, self._taken, input_size) for form in forms]
-        return self._first_that_runs([form.of_size(1) for form in forms])
+        size = probe_inputs.declared_batch_size(self.model) or 1
+        return self.sight_at(*(form.of_size(size) for form in forms))
 
-    def _first_that_runs(self, forms: Sequence[compiled.Form]) -> Sight:
+    def sight_at(self, *forms: compiled.Form) -> Sight:
+        """What is seen of inputs of the first of these forms, of a known batch size, that fits."""
         for form in forms:
             with failures.blaming_inputs(self.model, self._taken, form):
                 try:

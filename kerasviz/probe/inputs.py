@@ -107,6 +107,13 @@ def declared(model: keras.Model) -> Declared | None:
     return _from_build(model) if structure is None else _from_tensors(structure)
 
 
+def declared_batch_size(model: keras.Model) -> int | None:
+    """The batch size that a model's inputs are declared with; None where they leave it open."""
+    structure = _symbolic_inputs(model)
+    sizes = [] if structure is None else [x.shape[0] for x in keras.tree.flatten(structure)]
+    return next((size for size in sizes if size is not None), None)
+
+
 def _symbolic_inputs(model: keras.Model) -> Any:
     """The Keras tensors that a functional or sequential model starts from; None for others.
 

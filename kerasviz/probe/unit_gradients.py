@@ -176,9 +176,10 @@ class CentreReader(Stream):
         values: np.ndarray = self.evaluate_trace(self.traced(VALUES, batch), batch)["values"]
         return values
 
-    def seen(self, batch: Batch) -> Seen:
-        """What tracing teaches about batches of this kind; nothing is run."""
-        found: Seen = self.traced(REACH, batch).info
+    def seen(self, key: str, batch: Batch) -> Seen:
+        """What tracing the function of that key teaches; nothing is run."""
+        feeds = (compiled.spec((None,), "int32"),) if key in (UNITS, EFFECT) else ()
+        found: Seen = self.traced(key, batch, feeds).info
         return found
 
     def asked(

@@ -85,13 +85,13 @@ class Boxes:
         return (float(between[0]) if regular else None), len(distinct)
 
     def position(self, unit: int | Sequence[int] | None, address: str) -> tuple[int, ...]:
-        """A unit's position as one whole number an axis; None is the one in the middle.
+        """A unit's position as one whole number an axis; None is the middle one, n // 2 of n.
 
         Raises:
             InputError: There is no such unit.
         """
         if unit is None:
-            return tuple((size - 1) // 2 for size in self.shape)
+            return tuple(size // 2 for size in self.shape)
         numbers = [unit] if isinstance(unit, (int, np.integer)) else unit
         numbers = list(numbers) if isinstance(numbers, (Sequence, np.ndarray)) else [None]
         fits = len(numbers) == len(self.shape) and all(
@@ -125,8 +125,8 @@ class Boxes:
 
 def boxes(site: Site, input_size: tuple[int, ...]) -> Boxes:
     """What the units of a call see, from what its elements see."""
-    axes, whole = site.unit_axes, (1, *(site.shape or ()))
-    shape = tuple(whole[axis] for axis in axes)
+    axes = site.unit_axes
+    shape = tuple(site.seen[0].shape[axis] for axis in axes)
     clipped = [_ends(extents, axes, 0) for extents in site.seen]
     free = [
         _where_whole(_ends(extents, axes, 2), pair)
@@ -138,6 +138,24 @@ def boxes(site: Site, input_size: tuple[int, ...]) -> Boxes:
     return Boxes(
         input_size, shape, tuple(firsts), tuple(lasts), tuple(free_firsts), tuple(free_lasts), steps
     )
+
+
+def middle(site: Site) -> tuple[slice, ...] | None:
+    """The part of the input that the middle position of a call sees, all channels together.
+
+    Of an axis of n positions the middle one is number n // 2. None where it sees nothing.
+    """
+    found = []
+    for extents in site.seen:
+        ends = extents.ends[:2]
+        for axis, size in enumerate(extents.shape):
+            if axis in site.unit_axes and extents.rank > 2 and extents.varies(axis):
+                ends = ends.take([size // 2], axis + 1)
+        first, last = ends.reshape(2, -1).min(axis=1)
+        if math.isinf(first):
+            return None
+        found.append(slice(int(first), int(-last) + 1))
+    return tuple(found)
 
 
 def _ends(extents: Extents, axes: tuple[int, ...], row: int) -> tuple[np.ndarray, np.ndarray]:

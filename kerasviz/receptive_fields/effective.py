@@ -27,8 +27,10 @@ class EffectiveField:
         size: Positions per axis of a square (cube) as large as the field: the root of the number
             of positions above 4.55 % of the largest value.
         std: Standard deviation of the map along each axis, in positions, with the map as weights.
-        reach: Positions per axis of the smallest box that holds every position with a gradient:
-            what the layer can see. Measured, so it may miss what never got a gradient.
+        reach: Positions per axis of the theoretical field of that unit, cut at the border of the
+            input. Where an operation is not understood, of the smallest box that holds every
+            position with a gradient; `parameters["reach"]` says so.
+        start: First position of that box, per axis.
         ratio: `size` divided by the geometric mean of `reach`.
         is_cut: Whether the reach touches the border of the input, so that the layer's could be
             larger.
@@ -44,6 +46,7 @@ class EffectiveField:
     size: float
     std: tuple[float, ...]
     reach: tuple[int, ...]
+    start: tuple[int, ...]
     ratio: float
     is_cut: bool
     num_samples: int
@@ -52,6 +55,14 @@ class EffectiveField:
     diagnosis: str
     parameters: dict[str, Any]
     provenance: dict[str, Any]
+
+    @property
+    def source(self) -> str:
+        """On what it was measured, in words."""
+        count = self.num_samples
+        if self.parameters["inputs"] == "noise":
+            return f"{count} samples of noise"
+        return f"{count} images" if count > 1 else "1 image"
 
     def __repr__(self) -> str:
         reach = "×".join(map(str, self.reach))

@@ -15,8 +15,8 @@ from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import EFFECT, UNITS, CentreReader, Seen
 from kerasviz.receptive_fields.blank_inputs import BlankInputs
 from kerasviz.receptive_fields.effective import EffectiveField, field_size, field_std
-from kerasviz.receptive_fields.gradient_fields import StageKeeper, chosen_units
-from kerasviz.receptive_fields.reach import Reach, box_of
+from kerasviz.receptive_fields.gradient_fields import chosen_units
+from kerasviz.receptive_fields.reach import ReachFinder
 
 
 class EffectiveReceptiveField:
@@ -84,12 +84,14 @@ class EffectiveReceptiveField:
         self._seed = whole(seed, "seed", 0)
         self._batch_size = whole(batch_size, "batch_size")
         self._reader = _EffectReader(model, layer, input)
-        self._keeper = StageKeeper(self._reader, None if size is None else whole(size, "size"))
+        self._size = None if size is None else whole(size, "size")
+        key = UNITS if self._channel == "each" else EFFECT
+        self._finder = ReachFinder(self._reader, key)
 
     def __call__(self, images: Any = None) -> EffectiveField:
         if images is not None:
             return self._field([self._reader.batch(images)], "images")
-        inputs = self._keeper.stage().inputs
+        inputs = self._finder.stage(self._size).inputs
         return self._field(_drawn(inputs, self._seed, self._num_samples, self._step), "noise")
 
     def predict(
@@ -122,25 +124,24 @@ class EffectiveReceptiveField:
                 total.add(_rows(batch, start, start + self._step))
         return total.field(source)
 
-    def effect_of(self, batch: Batch) -> tuple[np.ndarray, Seen]:
-        """(*positions) sum over a batch of the magnitudes, and what tracing teaches."""
-        reader, seen = self._reader, self._reader.seen(batch)
+    def effect_of(self, batch: Batch) -> np.ndarray:
+        """(*positions) sum over a batch of the magnitudes."""
+        reader, seen = self._reader, self._finder.seen(batch)
         _check_positions(seen, reader.address)
         if self._channel != "each":
             asked = None if self._channel == "sum" else [self._channel]
             units = chosen_units(asked, seen.num_units, reader.address)
-            return reader.asked(EFFECT, batch, units)["effect"], seen
+            return reader.asked(EFFECT, batch, units)["effect"]
         step = max(1, self._batch_size // batch.size)
         found: Any = 0.0
         for first in range(0, seen.num_units, step):
             units = np.arange(first, min(first + step, seen.num_units))
             found = found + reader.asked(UNITS, batch, units)["effect"].astype("float64")
-        return np.asarray(found) / seen.num_units, seen
+        return np.asarray(found) / seen.num_units
 
-    def finished(
-        self, effect: np.ndarray, reach: Reach, seen: Seen, count: int, source: str
-    ) -> EffectiveField:
-        """The field from the sum of magnitudes over `count` samples."""
+    def finished(self, effect: np.ndarray, batch: Batch, count: int, source: str) -> EffectiveField:
+        """The field from the sum of magnitudes over `count` samples, one batch being `batch`."""
+        reach = self._finder.reach(batch, lambda: effect)
         effect = (effect / count).astype("float32")
         self._reader.check_finite(effect)
         size, extent = field_size(effect), float(np.prod(reach.size)) ** (1.0 / effect.ndim)
@@ -150,16 +151,18 @@ class EffectiveReceptiveField:
             size=size,
             std=field_std(effect),
             reach=reach.size,
+            start=reach.start,
             ratio=float("nan") if silent else size / extent,
             is_cut=reach.is_cut,
             num_samples=count,
             layer=self._reader.address,
-            input_name=seen.input_name,
+            input_name=self._finder.seen(batch).input_name,
             diagnosis=_SILENT if silent else "",
             parameters={
                 "channel": self._channel,
                 "inputs": source,
                 "seed": self._seed if source == "noise" else None,
+                "reach": reach.source,
             },
             provenance=provenance(self._reader.model),
         )
@@ -189,7 +192,7 @@ class _Total:
         self._count = 0
 
     def add(self, batch: Batch) -> None:
-        effect, self._seen = self._method.effect_of(batch)
+        effect, self._batch = self._method.effect_of(batch), batch
         if self._effect is not None and self._effect.shape != effect.shape:
             raise InputError(
                 f"All samples must be of one size, {self._effect.shape}. Received: "
@@ -202,8 +205,7 @@ class _Total:
     def field(self, source: str) -> EffectiveField:
         if self._effect is None:
             raise InputError("Expected at least one sample. Received: none. Give a batch.")
-        reach = box_of(self._effect)
-        return self._method.finished(self._effect, reach, self._seen, self._count, source)
+        return self._method.finished(self._effect, self._batch, self._count, source)
 
 
 def _drawn(inputs: BlankInputs, seed: int, count: int, at_once: int) -> Iterable[Batch]:

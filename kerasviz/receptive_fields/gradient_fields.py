@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import UNITS, CentreReader
-from kerasviz.receptive_fields.reach import Stage, stage
+from kerasviz.receptive_fields.reach import Stage, StageKeeper
 from kerasviz.receptive_fields.unit_fields import UnitFields
 
 
@@ -76,7 +75,12 @@ class GradientReceptiveField:
         self._reader = CentreReader(model, layer, input)
         self._size = None if size is None else whole(size, "size")
         self._batch_size = whole(batch_size, "batch_size")
-        self._keeper = StageKeeper(self._reader, self._size)
+        self._keeper = StageKeeper(self._reader, UNITS, self._size)
+
+    @property
+    def num_units(self) -> int:
+        """How many units the layer has."""
+        return self._keeper.stage().seen.num_units
 
     def __call__(
         self,
@@ -90,7 +94,7 @@ class GradientReceptiveField:
         seed = whole(seed, "seed", 0)
         here = self._keeper.stage()
         numbers = chosen_units(units, here.seen.num_units, self._reader.address)
-        here, maps, values = self._measured(here, numbers, fill, samples, seed)
+        maps, values = self._measured(here, numbers, fill, samples, seed)
         peaks = peaks_of(maps)
         return UnitFields(
             maps=maps,
@@ -104,17 +108,14 @@ class GradientReceptiveField:
             input_size=here.reach.input_size,
             is_cut=here.reach.is_cut,
             diagnosis=tuple(map(_diagnosis, peaks, values, [samples] * len(peaks))),
-            parameters={"fill": fill, "samples": samples, "seed": seed},
+            parameters={"fill": fill, "samples": samples, "seed": seed, "reach": here.reach.source},
             provenance=provenance(self._reader.model),
         )
 
     def _measured(
         self, here: Stage, units: np.ndarray, fill: float, samples: int | None, seed: int
-    ) -> tuple[Stage, np.ndarray, np.ndarray]:
-        """(units, *positions, colours) gradients, and (units,) whether any answer was not zero.
-
-        Begins anew with a larger box where a gradient lies outside of it.
-        """
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(units, *positions, colours) gradients, and (units,) whether any answer was not zero."""
         at_once = min(self._batch_size, len(units))
         per_run = max(1, self._batch_size // at_once)
         parts, values = [], []
@@ -125,39 +126,11 @@ class GradientReceptiveField:
             for batch in _stimuli(here, fill, samples, seed, per_run):
                 found = self._reader.asked(UNITS, batch, some)
                 self._reader.check_finite(found["effect"])
-                reach = here.reach.with_effect(found["effect"])
-                if reach != here.reach:
-                    here = self._keeper.keep(dataclasses.replace(here, reach=reach))
-                    return self._measured(here, units, fill, samples, seed)
                 total = total + here.reach.crop(found["gradients"]).astype("float64")
                 answered = answered | (found["values"] != 0).any(axis=0)
             parts.append((total / (samples or 1)).astype("float32"))
             values.append(answered)
-        return here, np.concatenate(parts), np.concatenate(values)
-
-
-class StageKeeper:
-    """Measures the reach of a layer once, and again when the model has changed.
-
-    Args:
-        reader: Of the layer.
-        size: Positions along open axes.
-    """
-
-    def __init__(self, reader: CentreReader, size: int | None) -> None:
-        self._reader, self._size = reader, size
-        self._stage: Stage | None = None
-
-    def stage(self) -> Stage:
-        """Inputs, and what the layer reaches in them."""
-        if self._stage is None or self._reader.latest_info is None:
-            self._stage = stage(self._reader, self._size)
-        return self._stage
-
-    def keep(self, found: Stage) -> Stage:
-        """Use another box from now on."""
-        self._stage = found
-        return found
+        return np.concatenate(parts), np.concatenate(values)
 
 
 def maps(

@@ -29,20 +29,10 @@ class ReceptiveFields:
     """The theoretical receptive fields of all layers of a model.
 
     Args:
-        table: One row per call of a layer, by address. Per axis of the input:
-
-            - `size_*`: how many positions a unit can see, the border not counted, as published
-              sizes are; the largest one where units differ;
-            - `stride_*`: input positions between neighbouring units, a fraction after upsampling;
-            - `offset_*`: the centre of the first unit's field, in input positions counted from 0;
-            - `units_*`: number of units along the axis;
-            - `padding_*`: the largest share of a field that lies outside the input, in [0, 1];
-
-            and for all axes together `type` of the layer, `shape` of its output, `covering`: the
-            share of units that can see the whole input, and `reason`: why a row is empty, else "".
+        table: What `kv.receptive_fields.theoretical` returns: one row per call of a layer.
         input: Name of the input that the positions are those of.
         input_size: Its sizes.
-        axes: What the axes are called in the columns.
+        axes: What the axes are called in the columns, where there are several.
         sites: By address, what the fields are read from.
         provenance: Versions, model, time.
     """
@@ -57,6 +47,47 @@ class ReceptiveFields:
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.input_size))
         return f"ReceptiveFields({len(self.table)} layers, input {self.input!r} of {size})"
+
+    @classmethod
+    def measure(
+        cls,
+        model: keras.Model,
+        input_size: Sizes = None,
+        *,
+        input_name: str | int | None = None,
+        inputs: Any = None,
+    ) -> ReceptiveFields:
+        """What the units of each layer can see; see `kv.receptive_fields.theoretical`.
+
+        Args:
+            model: As for `theoretical`, and so are all the others.
+
+        Raises:
+            InputError: A model that is not built, a size that is missing or does not fit.
+            MethodError: No input has positions, or several have and `input_name` is None.
+
+        Example:
+
+        ```python
+        fields = kv.receptive_fields.ReceptiveFields.measure(model)
+        print(fields.field("encoder/conv", (3, 4)))
+        figure = fields.plot(images[0])
+        ```
+        """
+        sight = SightReader(model, input_name).sight(input_size, inputs)
+        count = len(sight.size)
+        axes = _AXES.get(count) or tuple(f"axis_{n}" for n in range(1, count + 1))
+        found = {site.address: site.reason or boxes(site, sight.size) for site in sight.sites}
+        table = _table(sight.sites, found, axes)
+        return cls(table, sight.input, sight.size, axes, found, provenance(model))
+
+    def columns(self, name: str) -> list[str]:
+        """Names of the columns of `table` that hold a measure, one an axis.
+
+        Args:
+            name: "size", "stride", "offset", "units" or "padding".
+        """
+        return _columns(name, self.axes)
 
     def field(self, address: str, unit: int | Sequence[int] | None = None) -> tuple[slice, ...]:
         """The part of the input that a unit can see: index an image with it.
@@ -104,13 +135,13 @@ class ReceptiveFields:
                 f"Received: {sizes!r}."
             )
         big = np.ones(len(self.table), bool)
-        for axis, size in zip(self.axes, wanted, strict=True):
-            big &= self.table[f"size_{axis}"].ge(size).fillna(False).to_numpy(bool)
+        for column, size in zip(self.columns("size"), wanted, strict=True):
+            big &= self.table[column].ge(size).fillna(False).to_numpy(bool)
         return [str(address) for address in self.table.index[big]]
 
     def telling(self, count: int = 6) -> list[str]:
         """A few layers that show how fields grow, up to the first as large as the input."""
-        sizes = self.table[[f"size_{axis}" for axis in self.axes]].min(axis=1)
+        sizes = self.table[self.columns("size")].min(axis=1)
         known = sizes.dropna().astype(float)
         growing = known[known > known.cummax().shift(fill_value=0.0)]
         if not len(growing):
@@ -149,7 +180,7 @@ class ReceptiveFields:
             )
         chosen = self.telling() if layers is None else list(layers)
         fields = {address: self.field(address, unit) for address in chosen}
-        columns = [f"size_{axis}" for axis in self.axes]
+        columns = self.columns("size")
         sizes = {a: tuple(map(int, self.table.loc[a, columns].to_numpy())) for a in chosen}
         return receptive_field(fields, self.input_size, image, sizes=sizes, **kwargs)
 
@@ -160,7 +191,7 @@ def theoretical(
     *,
     input_name: str | int | None = None,
     inputs: Any = None,
-) -> ReceptiveFields:
+) -> pd.DataFrame:
     """What the units of each layer can see of the input.
 
     Counted is every position from which a number can find its way to a unit, by following the
@@ -179,7 +210,20 @@ def theoretical(
         inputs: A batch, for models that do not say what they take; only its shape counts.
 
     Returns:
-        A `ReceptiveFields`; its `.table` has a row per call of a layer.
+        DataFrame with one row per call of a layer, by address. Per axis of positions of the input:
+
+        - `size_*`: how many positions a unit can see, the border not counted, as published sizes
+          are; the largest one where units differ;
+        - `stride_*`: input positions between neighbouring units, a fraction after upsampling;
+        - `offset_*`: the centre of the first unit's field, in input positions counted from 0;
+        - `units_*`: number of units along the axis;
+        - `padding_*`: the largest share of a field that lies outside the input, in [0, 1];
+
+        where `*` is height and width, or depth, height and width; with one axis they are plain
+        `size`, `stride`, … And for all axes together `type` of the layer, `shape` of its output,
+        `covering`: the share of units that can see the whole input, and `reason`: why a row is
+        empty, else "". `kv.receptive_fields.ReceptiveFields.measure` also keeps the field of every
+        unit and draws them.
 
     Raises:
         InputError: A model that is not built, a size that is missing or does not fit.
@@ -192,17 +236,15 @@ def theoretical(
     Example:
 
     ```python
-    fields = kv.receptive_fields.theoretical(model)
-    fields.table[["size_height", "stride_height"]]
-    fields.field("encoder/conv", (3, 4))
+    table = kv.receptive_fields.theoretical(model)
+    print(table[["size_height", "stride_height"]])
     ```
     """
-    sight = SightReader(model, input_name).sight(input_size, inputs)
-    count = len(sight.size)
-    axes = _AXES.get(count) or tuple(f"axis_{n}" for n in range(1, count + 1))
-    found = {site.address: site.reason or boxes(site, sight.size) for site in sight.sites}
-    table = _table(sight.sites, found, axes)
-    return ReceptiveFields(table, sight.input, sight.size, axes, found, provenance(model))
+    return ReceptiveFields.measure(model, input_size, input_name=input_name, inputs=inputs).table
+
+
+def _columns(name: str, axes: Sequence[str]) -> list[str]:
+    return [name] if len(axes) == 1 else [f"{name}_{axis}" for axis in axes]
 
 
 def _table(
@@ -210,18 +252,20 @@ def _table(
 ) -> pd.DataFrame:
     import pandas as pd
 
+    names = [_columns(name, axes) for name in _PER_AXIS]
+    per_axis = [list(columns) for columns in zip(*names, strict=True)]
     rows = []
     for site in sites:
         one = found[site.address]
         row: dict[str, Any] = {"address": site.address, "type": site.kind, "shape": site.shape}
-        for number, axis in enumerate(axes):
+        for number, columns in enumerate(per_axis):
             values = [None] * len(_PER_AXIS) if isinstance(one, str) else one.measures(number)
-            row |= {f"{name}_{axis}": v for name, v in zip(_PER_AXIS, values, strict=True)}
+            row |= dict(zip(columns, values, strict=True))
         row["covering"] = None if isinstance(one, str) else one.covering
         row["reason"] = one if isinstance(one, str) else one.note
         rows.append(row)
-    per_axis = [f"{name}_{axis}" for axis in axes for name in _PER_AXIS]
-    columns = ["address", "type", "shape", *per_axis, "covering", "reason"]
-    table = pd.DataFrame(rows, columns=columns).set_index("address")
-    whole = {c: "Int64" if c.startswith(_WHOLE) else "float64" for c in per_axis}
+    measures = [column for columns in per_axis for column in columns]
+    order = ["address", "type", "shape", *measures, "covering", "reason"]
+    table = pd.DataFrame(rows, columns=order).set_index("address")
+    whole = {c: "Int64" if c.startswith(_WHOLE) else "float64" for c in measures}
     return table.astype({**whole, "covering": "float64"})

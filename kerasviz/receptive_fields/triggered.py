@@ -11,9 +11,9 @@ import numpy as np
 from kerasviz.errors import InputError
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
-from kerasviz.probe.unit_gradients import CentreReader
+from kerasviz.probe.unit_gradients import VALUES, CentreReader
 from kerasviz.receptive_fields.gradient_fields import chosen_units, peaks_of
-from kerasviz.receptive_fields.reach import Reach, stage
+from kerasviz.receptive_fields.reach import Reach, ReachFinder
 from kerasviz.receptive_fields.unit_fields import UnitFields
 
 WEIGHTS = ("magnitude", "signed")
@@ -75,7 +75,7 @@ def triggered_average(
     if weight not in WEIGHTS:
         raise InputError(f"`weight` must be one of {list(WEIGHTS)}. Received: {weight!r}.")
     reader = CentreReader(model, layer, input)
-    here = stage(reader, None if size is None else whole(size, "size"))
+    here = ReachFinder(reader, VALUES).stage(None if size is None else whole(size, "size"))
     numbers = chosen_units(units, here.seen.num_units, reader.address)
     sums = _Sums(here.reach, numbers, weight)
     for first in range(0, num_samples, batch_size):
@@ -96,7 +96,12 @@ def triggered_average(
         input_size=here.reach.input_size,
         is_cut=here.reach.is_cut,
         diagnosis=sums.diagnosis(),
-        parameters={"num_samples": num_samples, "seed": seed, "weight": weight},
+        parameters={
+            "num_samples": num_samples,
+            "seed": seed,
+            "weight": weight,
+            "reach": here.reach.source,
+        },
         provenance=provenance(model),
     )
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
@@ -21,15 +22,17 @@ def open_size(tmp_path_factory) -> Path:
     x = layers.ReLU(name="relu")(x)
     x = layers.Conv2D(2, 5, name="conv_2")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(image, layers.Dense(3, name="classes")(x), name="open_size")
+    model.set_weights([np.ones(weight.shape) for weight in model.get_weights()])
     path = tmp_path_factory.mktemp("fields") / "open.keras"
-    keras.Model(image, layers.Dense(3, name="classes")(x), name="open_size").save(path)
+    model.save(path)
     return path
 
 
 def test_table_picture_and_page(run, open_size, image_file, tmp_path):
     output = tmp_path / "out"
-    given = ("receptive-fields", open_size, image_file, "--output", output)
-    result = run(*given, "--input-size", "24x20", "--layer", "conv_2")
+    given = ("receptive-fields", open_size, "--output", output)
+    result = run(*given, "--input-size", "24x20", "--layer", "conv_1")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == str(output / "report.html")
     table = pd.read_csv(output / "receptive_fields.csv", index_col=0)
@@ -41,7 +44,25 @@ def test_table_picture_and_page(run, open_size, image_file, tmp_path):
     assert (row["conv_2"]["size_height"], row["conv_2"]["stride_height"]) == (11, 2.0)
     assert (row["pool"]["stride_height"], row["pool"]["shape"]) == (None, [2])
     assert "What the layers can see" in (output / "report.html").read_text()
-    assert [path.suffix for path in output.glob("*.png")] == [".png"]
+    assert "samples of noise" in (output / "report.html").read_text()
+    assert len([*output.glob("*.png")]) == 3
+
+
+def test_effective_fields_on_images_and_units(run, open_size, image_file, tmp_path):
+    output, broken = tmp_path / "out", tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    given = ("receptive-fields", open_size, image_file, broken, image_file, "--output", output)
+    result = run(*given, "--input-size", "24x20", "--layer", "conv_2")
+    assert result.exit_code == 1
+    assert "broken.png, which is not an image" in result.output
+    summary = json.loads((output / "summary.json").read_text())
+    (row,) = summary["effective"]
+    assert (row["address"], row["can_see"]) == ("conv_2", "11 × 11")
+    # Ones everywhere: each of 11 positions an axis has a path, and none is faint.
+    assert (row["uses"], row["share"]) == (pytest.approx(11), pytest.approx(1))
+    page = (output / "report.html").read_text()
+    assert "measured on 2 images" in page
+    assert "What the first 2 units of conv_2 answer to" in page
 
 
 def test_without_a_picture_all_layers_that_change_it_are_listed(run, open_size, tmp_path):

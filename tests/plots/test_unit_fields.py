@@ -58,6 +58,7 @@ def test_effective_fields_say_their_numbers(shape: tuple[int, ...]) -> None:
         size=field_size(effect),
         std=field_std(effect),
         reach=shape,
+        start=(0,) * len(shape),
         ratio=0.5,
         is_cut=True,
         num_samples=3,
@@ -69,7 +70,7 @@ def test_effective_fields_say_their_numbers(shape: tuple[int, ...]) -> None:
     )
     figure = plots.effective_field(field)
     found = words(figure)
-    assert "= 50% of its reach" in found
+    assert "50% of the" in found
     assert "cut by the border" in found
     assert "3 samples of noise" in found
     assert any(axes.images for axes in figure.axes) == (len(shape) > 1)

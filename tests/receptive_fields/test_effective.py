@@ -13,7 +13,7 @@ import kerasviz as kv
 from kerasviz.errors import InputError, MethodError
 from kerasviz.receptive_fields.effective import field_size, field_std
 from tests.conftest import build
-from tests.reference import receptive_fields as reference
+from tests.reference import unit_fields as reference
 
 Effective = kv.receptive_fields.EffectiveReceptiveField
 

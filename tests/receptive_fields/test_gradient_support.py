@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import kerasviz as kv
@@ -39,7 +40,7 @@ def check(
     **settings: Any,
 ) -> None:
     """Compare a border unit and a central one of each layer with their gradients."""
-    fields = kv.receptive_fields.theoretical(model, **settings)
+    fields = kv.receptive_fields.ReceptiveFields.measure(model, **settings)
     front = (slice(None),) if channel_axis == 1 else ()
     units = [
         (name, unit)
@@ -83,8 +84,19 @@ def ends(stacks: dict[str, list[layers.Layer]]) -> list[str]:
     return [f"{name}_end" for name in stacks]
 
 
+class DilatedOp(layers.Layer):
+    """Dilates by the attribute of the operation; the layers of Keras move positions for it."""
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(3, 2, shape[-1], 2), name="kernel")
+
+    def call(self, inputs: Any) -> Any:
+        return tf.nn.conv2d(inputs, self.kernel, strides=1, padding="SAME", dilations=(2, 3))
+
+
 PICTURES: dict[str, Callable[[], list[layers.Layer]]] = {
     "dilated": lambda: [layers.Conv2D(2, 3, dilation_rate=2, padding="same")],
+    "dilated_op": lambda: [layers.Conv2D(2, 2), DilatedOp()],
     "dilated_twice": lambda: [
         layers.Conv2D(2, 3, dilation_rate=(2, 3), padding="same"),
         layers.DepthwiseConv2D(3, dilation_rate=2, padding="same"),

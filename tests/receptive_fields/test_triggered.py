@@ -9,7 +9,7 @@ from keras import layers
 
 import kerasviz as kv
 from kerasviz.errors import InputError, MethodError
-from tests.reference import receptive_fields as reference
+from tests.reference import unit_fields as reference
 
 NUM = 4096
 

@@ -13,7 +13,7 @@ from keras import layers
 import kerasviz as kv
 from kerasviz.errors import AddressError, InputError, MethodError
 from tests.conftest import build
-from tests.reference import receptive_fields as reference
+from tests.reference import unit_fields as reference
 
 fields = kv.receptive_fields
 RANDOM = np.random.default_rng(0)
@@ -63,10 +63,7 @@ def trunk_of(model: keras.Model, layer: str) -> keras.Model:
     return keras.Model(model.inputs, model.get_layer(layer).output)
 
 
-@pytest.mark.parametrize(
-    ("name", "samples"),
-    [("functional", None), ("conv3d", 3), ("channels_first", 3)],
-)
+@pytest.mark.parametrize(("name", "samples"), [("functional", None), ("channels_first", 2)])
 def test_maps_are_the_gradients_one_unit_at_a_time(name: str, samples: int | None) -> None:
     case = build(name)
     trunk = trunk_of(case.model, case.layer)
@@ -162,16 +159,69 @@ def test_many_calls_trace_once(stack: keras.Model) -> None:
     assert method._reader.num_traces == traces
 
 
-def test_a_field_that_grows_is_not_cut_off() -> None:
-    model = linear_stack("valid", 12)
-    weights = model.get_weights()
-    weights[0][0] = 0.0
-    model.set_weights(weights)
-    method = fields.GradientReceptiveField(model, "second")
-    assert method().size == (3, 5)
-    weights[0][0] = 1.0
-    model.set_weights(weights)
-    assert method().size == (4, 5)
+def test_what_hides_a_gradient_does_not_hide_the_field() -> None:
+    """A row of weights that is zero, ReLUs that are shut, and pooling that lets others pass."""
+    image = keras.Input((16, 15, 1))
+    x = layers.Conv2D(2, 3, activation="relu", name="conv")(image)
+    model = keras.Model(image, layers.MaxPooling2D(2, name="pool")(x))
+    kernel = np.ones((3, 3, 1, 2))
+    kernel[0] = 0.0
+    model.set_weights([kernel, np.array([0.0, -100.0])])
+    found = fields.maps(model, "pool")
+    box = fields.ReceptiveFields.measure(model).field("pool", (3, 3))
+    assert box == (slice(6, 10), slice(6, 10))
+    assert (found.start, found.size) == ((6, 6), (4, 4))
+    assert found.parameters["reach"] == "theoretical"
+    assert np.count_nonzero(found.maps[0]) == 6
+    assert not found.maps[1].any()
+
+
+class Fourier(layers.Layer):
+    """Goes to waves and back, by operations that are not followed."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs + 0 * keras.ops.real(keras.ops.ifft2((inputs, inputs))[0])
+
+
+def test_what_the_theory_does_not_know_is_measured() -> None:
+    image = keras.Input((9, 9, 1))
+    x = Fourier()(layers.Conv2D(1, (2, 3), use_bias=False, name="conv")(image))
+    model = keras.Model(image, layers.Identity(name="after")(x))
+    found, known = fields.maps(model, "after"), fields.maps(model, "conv")
+    assert found.parameters["reach"].startswith("measured: the operation")
+    assert (found.start, found.size) == (known.start, known.size) == ((4, 3), (2, 3))
+    np.testing.assert_allclose(found.maps, known.maps, atol=1e-6)
+
+
+def test_batches_that_are_no_batches() -> None:
+    image = keras.Input((6, 6, 1), batch_size=2)
+    x = layers.Conv2D(2, 3, name="conv")(image)
+    free = keras.Model(image, x)
+    assert fields.maps(free, "conv").size == (3, 3)
+    fixed = keras.Model(image, layers.Dense(2, name="dense")(keras.ops.reshape(x, (2, 16, 2))))
+    with pytest.raises(MethodError, match="runs on 2 samples only"):
+        fields.maps(fixed, "dense")
+    assert fields.theoretical(fixed).loc["conv", "size_height"] == 3
+    video = keras.Input((3, 5, 5, 1))
+    folding = keras.Model(video, Folding(name="fold")(video))
+    assert fields.theoretical(folding).loc["fold/conv", "units_depth"] == 3
+    with pytest.raises(MethodError, match="keeps samples apart"):
+        fields.maps(folding, "fold/conv")
+
+
+class Folding(layers.Layer):
+    """Steps of a film as samples."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conv = layers.Conv2D(2, 3, name="conv")
+
+    def build(self, shape: Any) -> None:
+        self.conv.build((None, *shape[2:]))
+
+    def call(self, inputs: Any) -> Any:
+        x = self.conv(keras.ops.reshape(inputs, (-1, *inputs.shape[2:])))
+        return keras.ops.reshape(x, (-1, inputs.shape[1], *x.shape[1:]))
 
 
 def test_what_does_not_fit_is_refused(stack: keras.Model) -> None:

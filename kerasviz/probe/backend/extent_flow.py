@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.probe.backend import extent_rules
+from kerasviz.probe.backend.extent_given import NotFollowedError
 from kerasviz.probe.backend.extents import Extents, hull
 
 _SIZES_ONLY = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Assert", "NoOp"}
@@ -100,7 +101,7 @@ class ExtentFlow:
             per_axis = [
                 extent_rules.apply(op, [one and one[axis] for one in given]) for axis in range(axes)
             ]
-        except extent_rules.NotFollowedError as error:
+        except NotFollowedError as error:
             return self._lost(op, str(error))
         return list(zip(*per_axis, strict=True))
 
