@@ -8,13 +8,19 @@ from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
     from kerasviz.studies.initializer_study import initializer_network, initializers
+    from kerasviz.studies.viewport_data import viewport_network
+    from kerasviz.studies.viewport_result import Viewport
+    from kerasviz.studies.viewport_study import viewport
 
 _HOMES = {
     "initializer_network": "initializer_study",
     "initializers": "initializer_study",
+    "Viewport": "viewport_result",
+    "viewport": "viewport_study",
+    "viewport_network": "viewport_data",
 }
 
-__all__ = ["initializer_network", "initializers"]
+__all__ = ["Viewport", "initializer_network", "initializers", "viewport", "viewport_network"]
 
 __getattr__ = lazily(__name__, _HOMES)
 
