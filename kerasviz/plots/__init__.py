@@ -27,6 +27,7 @@ from kerasviz.plots.receptive_fields import receptive_field
 from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
+from kerasviz.plots.viewport import viewport
 
 __all__ = [
     "activation_atlas",
@@ -58,6 +59,7 @@ __all__ = [
     "to_png",
     "training_run",
     "unit_fields",
+    "viewport",
     "weight_comparison",
     "weight_histograms",
 ]

@@ -33,12 +33,20 @@ class FrameLayout:
         width: Pixels.
         channels: How many, None where the model takes any number.
         channels_first: Whether they come before the height.
+        is_open: Whether the model takes any height, and any width.
     """
 
     height: int
     width: int
     channels: int | None
     channels_first: bool
+    is_open: tuple[bool, bool] = (False, False)
+
+    def close_up(self, picture: np.ndarray) -> np.ndarray:
+        """A picture at its own size where the model takes any, else as large as the frame."""
+        free, frame = self.is_open, (self.height, self.width)
+        size = [own if any_size else n for own, any_size, n in zip(picture.shape, free, frame, strict=False)]
+        return resize(picture, size).astype("float32")
 
     def arrange(self, frames: np.ndarray) -> np.ndarray:
         """`(n, height, width, channels)` in the order of axes that the model has."""
@@ -69,7 +77,7 @@ def frame_layout(model: keras.Model, frame: Any = None) -> FrameLayout:
     own = shape[2:] if first else shape[1:3]
     channels = shape[1] if first else shape[3]
     size = _frame(frame, own, slots[0].is_sized, model.name)
-    return FrameLayout(*size, channels, first)
+    return FrameLayout(*size, channels, first, (own[0] is None, own[1] is None))
 
 
 def _are_channels_first(shape: Sequence[int | None]) -> bool:

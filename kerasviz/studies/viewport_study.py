@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DISTANCES = tuple(round(2.0 ** (step / 2), 4) for step in range(8))
-MIDDLE = np.full((1, 2), 0.5)
 LEAST_DECODED, DECODED = 30, 6
 MOST_LAYERS = 12
 FEW = 4
@@ -53,7 +52,7 @@ def viewport(
     preprocess: Callable[[np.ndarray], Any] | None = None,
     output: str | int | None = None,
     share: float = 0.5,
-    num_decoding: int = 500,
+    num_decoding: int = 400,
     batch_size: int = 16,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
@@ -78,8 +77,8 @@ def viewport(
         images: At least three pictures, (height, width, channels) of any sizes, with values in
             `value_range`. None: the central squares of the bundled photos; patches of them for
             the small network.
-        labels: A class a picture. None: what the model answers for each at the nearest distance
-            in the middle of the frame.
+        labels: A class a picture. None: what the model answers for the picture alone, at its own
+            size, or resized to all of the frame where the model takes no other.
         frame: (height, width) in pixels. None: the model's own size; (120, 160), the viewport of
             the seed document, where it leaves it open.
         distances: Above 0; 1 is where the longer side has `size` pixels.
@@ -131,12 +130,12 @@ def viewport(
     whole(seed, "seed", 0)
     most = whole(num_decoding, "num_decoding", LEAST_DECODED)
     painter = Painter(pictures, layout, background, value_range, preprocess, seed)
-    middle = placed(pictures, [0] * len(pictures), layout, away[:1], MIDDLE, longest, seed)
-    watched = _layers(model, layers, painter.inputs(painter.frames(middle[:1])))
+    close = [painter.inputs(layout.close_up(picture)[None]) for picture in pictures]
+    watched = _layers(model, layers, close[0])
     reading = Reading(
         Answers(model, watched, output), painter, watched, whole(batch_size, "batch_size")
     )
-    classes = _classes(labels, reading.answers(middle))
+    classes = _classes(labels, reading.close_ups(close))
     rows = placed(pictures, classes, layout, away, places, longest, seed)
     rows["decoded"] = np.random.default_rng((seed, DECODED)).permutation(len(rows)) < most
     probabilities = reading.answers(rows, seed, progress)
