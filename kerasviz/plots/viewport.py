@@ -20,7 +20,10 @@ STRIP, MOST_FRAMES = 0.12, 6
 CURVE, PANEL, NAMES = 2.0, 1.9, 1.1
 FLOOR = -0.25
 TARGETS = (("x", "x"), ("y", "y"), ("distance", "log distance"))
-POOLINGS = (("grid", "grid of 3 × 4", "-", "o", NEGATIVE), ("global", "global", "--", "s", POSITIVE))
+POOLINGS = (
+    ("grid", "means over a grid of 3 × 4", "-", "o", NEGATIVE),
+    ("global", "global means", "--", "s", POSITIVE),
+)
 LONGEST = 16
 
 
@@ -46,8 +49,8 @@ def viewport(found: Any, title: str | None = None) -> Figure:
     wide = (WIDTH - 2 * MARGIN - (MOST_FRAMES - 1) * STRIP) / MOST_FRAMES
     high = wide * found.examples.shape[1] / found.examples.shape[2]
     top = MARGIN + 0.5 + 0.2
-    curves = top + high + 0.55
-    panels = curves + CURVE + 0.9
+    curves = top + high + 0.3
+    panels = curves + CURVE + 1.1
     sheet = Sheet(WIDTH, panels + PANEL + NAMES)
     sheet.text(MARGIN, MARGIN, title or _title(found), fontsize=11, weight="bold")
     sheet.text(MARGIN, MARGIN + 0.24, _subtitle(found), color=LINE)
@@ -129,7 +132,14 @@ def _decoding(sheet: Sheet, top: float, found: Any) -> None:
         axes.set_title(f"{told} decoded from", fontsize=8.5, loc="left", pad=4)
         if place == 0:
             axes.set_ylabel("R² on held-out pictures", fontsize=8)
-            axes.legend(loc="lower left", fontsize=6.5, frameon=False, borderaxespad=0.1)
+            axes.legend(
+                loc="lower left",
+                bbox_to_anchor=(-0.05, 1.12),
+                ncols=3,
+                fontsize=7.5,
+                frameon=False,
+                borderaxespad=0.0,
+            )
 
 
 def _layers(axes: Axes, rows: Any) -> None:
@@ -153,7 +163,13 @@ def _layers(axes: Axes, rows: Any) -> None:
             label=told,
         )
     base = rows.groupby("depth")["chance_high"].max()
-    axes.plot(base.index, np.clip(base, FLOOR, None), ":", color=LINE, label="shuffled, 95 %")
+    axes.plot(
+        base.index,
+        np.clip(base, FLOOR, None),
+        ":",
+        color=LINE,
+        label="targets shuffled (95 % of R² below)",
+    )
     axes.axhline(0.0, color=LINE, linewidth=0.6)
     axes.set_ylim(FLOOR - 0.02, 1.03)
     shown = _spread(len(names), 14)

@@ -45,7 +45,10 @@ class FrameLayout:
     def close_up(self, picture: np.ndarray) -> np.ndarray:
         """A picture at its own size where the model takes any, else as large as the frame."""
         free, frame = self.is_open, (self.height, self.width)
-        size = [own if any_size else n for own, any_size, n in zip(picture.shape, free, frame, strict=False)]
+        size = [
+            own if any_size else n
+            for own, any_size, n in zip(picture.shape, free, frame, strict=False)
+        ]
         return resize(picture, size).astype("float32")
 
     def arrange(self, frames: np.ndarray) -> np.ndarray:
