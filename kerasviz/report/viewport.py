@@ -17,8 +17,8 @@ READ = (
 )
 BEWARE = (
     "Shrinking takes fine detail away along with size, so that a class that hangs on texture is "
-    "lost sooner than an object's outline. The edge of a pasted square is a cue that no real object "
-    "has. The intervals know of the pictures shown, and of no others."
+    "lost sooner than an object's outline. The edge of a pasted square is a cue that no real "
+    "object has. The intervals know of the pictures shown, and of no others."
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-PENALTIES = 10.0 ** np.arange(-5, 4)
+PENALTIES = 10.0 ** np.arange(-4, 4)
 FOLDS = 5
 MOST_FEATURES = 1536
 CONSTANT = 1e-5
@@ -95,7 +95,7 @@ def folds_of(groups: np.ndarray, seed: int) -> np.ndarray:
 def held_out_predictions(kernel: np.ndarray, targets: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Predictions of ridge regression for each fold, learned from all others.
 
-    The penalty is chosen for each target and fold among nine powers of ten, by folds that are
+    The penalty is chosen for each target and fold among eight powers of ten, by folds that are
     held out from the others in turn.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from kerasviz.studies import viewport_decoding as decoding
 from kerasviz.studies.viewport_intervals import between, group_draws, grouped_share_interval
@@ -87,6 +88,9 @@ def decoding_table(
         counts: How many features there were before they were folded.
         placements: Of these frames.
         seed: Of folds, shuffles and bootstrap.
+
+    Linear algebra runs on one thread: on matrices this small, threads that wait for each other on a
+    busy machine cost ten times what they gain.
     """
     import pandas as pd
 
@@ -100,10 +104,10 @@ def decoding_table(
     depths = {layer: depth for depth, layer in enumerate(dict.fromkeys(x for x, _ in features))}
     rows = []
     for (layer, pooling), part in features.items():
-        kernel = decoding.similarity(part)
-        sums = decoding.sums_of(
-            targets, decoding.held_out_predictions(kernel, targets, folds), groups
-        )
+        with threadpool_limits(1, "blas"):
+            kernel = decoding.similarity(part)
+            predictions = decoding.held_out_predictions(kernel, targets, folds)
+        sums = decoding.sums_of(targets, predictions, groups)
         once = np.ones((1, draws.shape[1]))
         r2 = decoding.explained(sums, once)[0]
         low, high = between(_of_targets(sums, draws))
