@@ -36,6 +36,10 @@ SMALL = {
         *["--later", "block_0", "--depths", "block_0"],
         *["--units", "4", "--num-samples", "1"],
     ],
+    "viewport": [
+        *["--frame", "64", "64", "--photos", "coffee", "chelsea", "rocket"],
+        *["--positions", "2"],
+    ],
     "vision_transformer": ["--epochs", "1", "--samples", "5"],
     "where_time_goes": [
         *["--sizes", "12x8", "16x12", "--kernel-size", "3"],

@@ -641,7 +641,71 @@ def study_receptive_fields(
     run_receptive_fields(options)
 
 
-def main() -> None:
+@study.command(name="viewport")
+@one_line_errors
+def study_viewport(
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE]...", help="At least three image files. Default: photos."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="See `explain` for forms. Default: a small network, trained on patches of photos.",
+        ),
+    ] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEIGHTxWIDTH", help="Of the frame. Default: the model's own, else 120x160."
+        ),
+    ] = None,
+    background: Annotated[
+        str, typer.Option(metavar="NAME", help="grey, noise or texture.")
+    ] = "grey",
+    positions: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Of each picture at each distance.")
+    ] = 12,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A layer to decode from; may be repeated. Default: up to twelve.",
+        ),
+    ] = None,
+    preprocess: Preprocess = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed gives the same frames.")
+    ] = 0,
+    output: Output = Path("kerasviz-viewport"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> bool:
+    """Show pictures at positions and distances: how far are they known, and is known where?
+
+    A picture's class is what the model answers for it alone. Prints what was found and the path of
+    the page.
+    """
+    from kerasviz.cli.study_viewport import ViewportOptions, run_viewport
+
+    options = ViewportOptions(
+        images=images or (),
+        model=model,
+        frame=frame,
+        background=background,
+        positions=positions,
+        layers=layer or (),
+        preprocess=preprocess,
+        seed=seed,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    return run_viewport(options)
+
+
+def main() -> bool:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -31,6 +31,7 @@ from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, st
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
 from kerasviz.plots.variant_fields import field_rows
+from kerasviz.plots.viewport import viewport
 from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "to_png",
     "training_run",
     "unit_fields",
+    "viewport",
     "weight_changes",
     "weight_comparison",
     "weight_distribution",

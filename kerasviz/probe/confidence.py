@@ -35,13 +35,13 @@ class ConfidentClass(Class):
         plain = super().score(run, feeds)
         head = pick(run, self.output)
         logits = of_class(class_values(head), plain.index)
-        shares = ops.stop_gradient(of_class(_probabilities(head), plain.index))
+        shares = ops.stop_gradient(of_class(probabilities(head), plain.index))
         axes = tuple(range(1, len(logits.shape)))
         value = ops.mean(shares * logits, axis=axes) if axes else shares * logits
         return dataclasses.replace(plain, value=value)
 
 
-def _probabilities(head: Head) -> Any:
+def probabilities(head: Head) -> Any:
     """(batch, *positions, classes), as the model says them."""
     if head.squashing == "sigmoid":
         return ops.sigmoid(class_values(head))

@@ -11,23 +11,32 @@ if TYPE_CHECKING:
     from kerasviz.studies.field_study_result import FieldStudy
     from kerasviz.studies.initializer_study import initializer_network, initializers
     from kerasviz.studies.retina_network import retina
+    from kerasviz.studies.viewport_data import viewport_network
+    from kerasviz.studies.viewport_result import Viewport
+    from kerasviz.studies.viewport_study import viewport
 
 _HOMES = {
     "FieldStudy": "field_study_result",
     "initializer_network": "initializer_study",
     "initializers": "initializer_study",
+    "Viewport": "viewport_result",
     "receptive_fields": "field_study",
     "retina": "retina_network",
     "retina_variants": "field_study",
+    "viewport": "viewport_study",
+    "viewport_network": "viewport_data",
 }
 
 __all__ = [
     "FieldStudy",
+    "Viewport",
     "initializer_network",
     "initializers",
     "receptive_fields",
     "retina",
     "retina_variants",
+    "viewport",
+    "viewport_network",
 ]
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -15,7 +15,7 @@ from kerasviz.probe.inputs import check_model
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.receptive_fields.description import describe
-from kerasviz.receptive_fields.unit_gradients import UnitGradients
+from kerasviz.receptive_fields.gradient_fields import maps
 from kerasviz.studies.field_study_result import FieldStudy
 from kerasviz.studies.retina_network import LAYERS, retina
 from kerasviz.studies.small_pictures import small_pictures
@@ -47,9 +47,7 @@ def retina_variants() -> dict[str, dict[str, Any]]:
 
 def middle_fields(model: keras.Model, layer: str) -> np.ndarray:
     """(units, height, width, colours) gradient of each middle unit of a layer on a grey picture."""
-    reader = UnitGradients(model, layer)
-    grey = np.full((1, *reader.shape), GREY, "float32")
-    return reader.unit_gradients(reader.in_layout(grey))[0]
+    return maps(model, layer, fill=GREY).maps
 
 
 def receptive_fields(
@@ -119,7 +117,7 @@ def receptive_fields(
     train, validation = (
         (x / 255.0, y) for x, y in small_pictures(data, num_train, whole(colors, "colors"))
     )
-    rows, epochs_seen, maps = [], [], {}
+    rows, epochs_seen, kept = [], [], {}
     for (name, settings), seed in itertools.product(chosen.items(), runs):
         given = {"colors": colors, "learning_rate": learning_rate, **settings, "seed": seed}
         model = retina(**given)
@@ -128,7 +126,7 @@ def receptive_fields(
         scores = model.evaluate(*validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True)
         epochs_seen += _epochs(name, seed, history, scores)
         for layer in layers:
-            found = maps[name, seed, layer] = np.asarray(fields(model, layer), "float32")
+            found = kept[name, seed, layer] = np.asarray(fields(model, layer), "float32")
             table = describe(found).reset_index()
             rows.append(table.assign(variant=name, seed=seed, layer=layer))
     first = ["variant", "seed", "layer"]
@@ -137,7 +135,7 @@ def receptive_fields(
     return FieldStudy(
         table=table[[*first, *(column for column in table if column not in first)]],
         training=pd.DataFrame(epochs_seen),
-        maps=maps,
+        maps=kept,
         variants=chosen,
         seeds=tuple(runs),
         layers=tuple(layers),
