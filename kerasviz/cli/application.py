@@ -705,7 +705,7 @@ def study_viewport(
     return run_viewport(options)
 
 
-def main() -> bool:
+def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
