@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
+    from kerasviz.receptive_fields.development import Development
     from kerasviz.receptive_fields.effective import EffectiveField
     from kerasviz.receptive_fields.effective_measuring import EffectiveReceptiveField
     from kerasviz.receptive_fields.gradient_fields import GradientReceptiveField, maps
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kerasviz.receptive_fields.unit_fields import UnitFields
 
 _HOMES = {
+    "Development": "development",
     "EffectiveField": "effective",
     "EffectiveReceptiveField": "effective_measuring",
     "GradientReceptiveField": "gradient_fields",
@@ -26,6 +28,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Development",
     "EffectiveField",
     "EffectiveReceptiveField",
     "GradientReceptiveField",

@@ -74,9 +74,14 @@ class GradientReceptiveField:
         batch_size: int = 32,
     ) -> None:
         self._reader = CentreReader(model, layer, input)
-        self._size = None if size is None else whole(size, "size")
-        self._batch_size = whole(batch_size, "batch_size")
-        self._keeper = StageKeeper(self._reader, self._size)
+        made = made_of(input, size, batch_size)
+        self._batch_size = made["batch_size"]
+        self._keeper = StageKeeper(self._reader, made["size"])
+
+    @property
+    def num_units(self) -> int:
+        """How many units the layer has; measures what it reaches, when that is not known yet."""
+        return self._keeper.stage().seen.num_units
 
     def __call__(
         self,
@@ -85,12 +90,10 @@ class GradientReceptiveField:
         seed: int = 0,
         units: Sequence[int] | None = None,
     ) -> UnitFields:
-        fill = finite(fill, "fill")
-        samples = None if samples is None else whole(samples, "samples")
-        seed = whole(seed, "seed", 0)
+        asked = asked_of(fill, samples, seed)
         here = self._keeper.stage()
         numbers = chosen_units(units, here.seen.num_units, self._reader.address)
-        here, maps, values = self._measured(here, numbers, fill, samples, seed)
+        here, maps, values = self._measured(here, numbers, **asked)
         peaks = peaks_of(maps)
         return UnitFields(
             maps=maps,
@@ -104,7 +107,7 @@ class GradientReceptiveField:
             input_size=here.reach.input_size,
             is_cut=here.reach.is_cut,
             diagnosis=tuple(map(_diagnosis, peaks, values, [samples] * len(peaks))),
-            parameters={"fill": fill, "samples": samples, "seed": seed},
+            parameters=asked,
             provenance=provenance(self._reader.model),
         )
 
@@ -216,6 +219,32 @@ def chosen_units(units: Any, count: int, address: str) -> np.ndarray:
             f"Received: {beyond[0]}. See `kv.layers(model)`."
         )
     return numbers.astype("int64")
+
+
+def asked_of(fill: Any, samples: Any, seed: Any) -> dict[str, Any]:
+    """Settings of a call of `GradientReceptiveField`, checked.
+
+    Raises:
+        InputError: One that makes no sense.
+    """
+    return {
+        "fill": finite(fill, "fill"),
+        "samples": None if samples is None else whole(samples, "samples"),
+        "seed": whole(seed, "seed", 0),
+    }
+
+
+def made_of(input: str | int | None, size: Any, batch_size: Any) -> dict[str, Any]:  # noqa: A002
+    """Settings of the constructor of `GradientReceptiveField`, checked.
+
+    Raises:
+        InputError: One that makes no sense.
+    """
+    return {
+        "input": input,
+        "size": None if size is None else whole(size, "size"),
+        "batch_size": whole(batch_size, "batch_size"),
+    }
 
 
 def finite(value: Any, name: str) -> float:
