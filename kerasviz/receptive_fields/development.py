@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -191,7 +192,7 @@ class Development:
         shown, last = [self[place] for place in places], self[-1]
         columns = self._strongest(last) if units is None else [self._column(u) for u in units]
         words = [f"{self.unit[:-1]} {self.numbers[place]}" for place in places]
-        similar = [float(np.nanmean([*cosines(one, last), np.nan])) for one in shown]
+        similar = [_mean(cosines(one, last)) for one in shown]
         settings = {"title": f"{self.layer}: how its fields developed"} | kwargs
         return field_development(
             [one.display[columns] for one in shown],
@@ -268,6 +269,11 @@ def cosines(one: UnitFields, other: UnitFields) -> np.ndarray:
     sizes = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     found = (a * b).sum(axis=1) / np.where(sizes > 0, sizes, np.nan)
     return np.asarray(np.clip(found, -1.0, 1.0))
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _described(maps: np.ndarray) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import UNITS, CentreReader
 from kerasviz.receptive_fields.reach import Stage, stage
-from kerasviz.receptive_fields.unit_fields import UnitFields
+from kerasviz.receptive_fields.unit_fields import UnitFields, peaks_of
 
 
 class GradientReceptiveField:
@@ -257,12 +257,6 @@ def finite(value: Any, name: str) -> float:
     if not is_number or not math.isfinite(value):
         raise InputError(f"`{name}` must be a finite number. Received: {value!r}.")
     return float(value)
-
-
-def peaks_of(maps: np.ndarray) -> np.ndarray:
-    """(units,) largest magnitude of each map."""
-    peaks: np.ndarray = np.abs(maps).max(axis=tuple(range(1, maps.ndim)))
-    return peaks
 
 
 def _stimuli(

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.receptive_fields.gradient_fields import peaks_of
-from kerasviz.receptive_fields.unit_fields import UnitFields
+from kerasviz.receptive_fields.unit_fields import UnitFields, peaks_of
 
 KIND = "receptive-fields"
 MAPS, UNITS, WORDS = "maps", "units", "words"

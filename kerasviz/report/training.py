@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasviz.report.developing import development_sections
 from kerasviz.report.growth import growth_sections
 from kerasviz.report.section import Section
 
@@ -21,11 +23,12 @@ READS = (
 )
 
 
-def run_sections(run: Run) -> list[Section]:
+def run_sections(run: Run, pages: Mapping[str, str] | None = None) -> list[Section]:
     """What a run says: advice in words with its curves, distributions by epoch, the last numbers.
 
     Args:
         run: A run that is open; nothing is written to it.
+        pages: Address of a layer to the name of the page of its receptive fields, beside this one.
 
     Returns:
         Sections for `kv.report.write`.
@@ -53,6 +56,7 @@ def run_sections(run: Run) -> list[Section]:
     if ridges:
         sections.append(Section("How distributions changed", figures=ridges))
     sections += growth_sections(run)
+    sections += development_sections(run, pages)
     tables = {
         f"{name.capitalize()}, last {'epoch' if run.epochs else 'step'}": _table(run, name)
         for name in TABLES
