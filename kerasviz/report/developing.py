@@ -31,9 +31,9 @@ READ = (
     "close to 1 early has found its shape early, not necessarily a good one."
 )
 MEASURES = {
-    "error": ("Unexplained by the better of two fits, Gabor and difference of Gaussians", 0.0),
-    "with_last": ("Likeness to the last map (cosine)", -1.0),
-    "strength": ("Strength beside the strongest unit", 0.0),
+    "error": "Unexplained by the better of two fits, Gabor and difference of Gaussians",
+    "with_last": "Likeness to the last map (cosine)",
+    "strength": "Strength beside the strongest unit",
 }
 
 
@@ -132,11 +132,16 @@ def _page(found: Development, fits: int) -> Page:
     places = sorted({*places, *(found.some(fits) if "error" in table else [])})
     images, frame = strips(found, places)
     numbers = [found.numbers[place] for place in places]
-    measures = {
-        name: {"title": words, "low": low, "values": _values(table, name, numbers)}
-        for name, (words, low) in MEASURES.items()
+    measures = [
+        {
+            "name": name,
+            "title": words,
+            "low": -1 if table[name].min() < 0 else 0,
+            "values": _values(table, name, numbers),
+        }
+        for name, words in MEASURES.items()
         if name in table
-    }
+    ]
     last = found[-1]
     size = " × ".join(map(str, last.size)) or f"{last.maps.shape[-1]} features"
     shown = "" if len(places) == len(found) else f", {len(places)} of them shown"

@@ -11,7 +11,7 @@ from kerasviz.plots.resizing import shrink
 from kerasviz.receptive_fields.development import Development
 from kerasviz.report.pictures import Image, image_of
 
-MOST_VALUES = 6_000_000
+MOST_VALUES = 4_000_000
 LONGEST, SHORTEST = 64, 8
 LEVELS = 32
 MIDDLE = 128
