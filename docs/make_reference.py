@@ -42,6 +42,7 @@ def pages() -> dict[str, str]:
         "plots.md": _page("Plots", _module("kv.plots", kv.plots)),
         "understanding.md": _page("Understanding many at once", _understanding()),
         "attention.md": _page("Attention", _module("kv.attention", kv.attention)),
+        "weights.md": _page("Weights", _module("kv.weights", kv.weights)),
         "dynamics.md": _page("Dynamics", _module("kv.dynamics", kv.dynamics)),
         "receptive-fields.md": _page(
             "Receptive fields", _module("kv.receptive_fields", kv.receptive_fields)

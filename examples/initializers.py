@@ -32,7 +32,7 @@ def main(names: list[str], epochs: int, seeds: int, num: int, output: Path) -> N
     output.mkdir(parents=True, exist_ok=True)
     for kind in ("weights", "features"):
         picture = output / f"initializer_{kind}.png"
-        picture.write_bytes(plots.to_png(found.plot(kind), dpi=100))
+        picture.write_bytes(plots.to_png(found.plot(kind), dpi=80))
         print(picture)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kerasviz.attribution.grad_cam import GradCAM
     from kerasviz.attribution.guided_saliency import GuidedSaliency
     from kerasviz.attribution.saliency import Saliency
+    from kerasviz.dynamics.timing import profile
     from kerasviz.features import images, objectives, transforms
     from kerasviz.features.activation_atlas import ActivationAtlas
     from kerasviz.features.activation_grid import ActivationGrid
@@ -63,6 +64,7 @@ _MEMBERS = {
     "Visualization": "kerasviz.features.visualization",
     "activations": "kerasviz.probe.activations",
     "layers": "kerasviz.probe.activations",
+    "profile": "kerasviz.dynamics.timing",
 }
 _MODULES = {
     "attention": "kerasviz.attention",
@@ -107,6 +109,7 @@ __all__ = [
     "layers",
     "objectives",
     "plots",
+    "profile",
     "receptive_fields",
     "report",
     "samples",

@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import functools
+from collections.abc import Iterator
 
 import matplotlib as mpl
 import pytest
@@ -37,3 +38,13 @@ def build(name: str) -> Case:
 def case(request: pytest.FixtureRequest) -> Case:
     """The case whose name is given with `parametrize("case", [...], indirect=True)`."""
     return build(request.param)
+
+
+@pytest.fixture(scope="module")
+def unoptimized_graphs() -> Iterator[None]:
+    """Graphs run as they were traced: for many small models that run a few times each."""
+    options = tf.config.optimizer.get_experimental_options()
+    before = options.get("disable_meta_optimizer", False)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})

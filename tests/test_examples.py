@@ -37,6 +37,11 @@ SMALL = {
         *["--units", "4", "--num-samples", "1"],
     ],
     "vision_transformer": ["--epochs", "1", "--samples", "5"],
+    "where_time_goes": [
+        *["--sizes", "12x8", "16x12", "--kernel-size", "3"],
+        *["--units", "4", "--batch-size", "1", "--seconds", "0.1"],
+    ],
+    "weights": ["--role", "bias"],
     "why_a_not_b": ["--size", "64"],
 }
 

@@ -64,6 +64,7 @@ def test_public_names_are_pinned() -> None:
         "layers",
         "objectives",
         "plots",
+        "profile",
         "receptive_fields",
         "report",
         "samples",

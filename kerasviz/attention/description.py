@@ -11,9 +11,9 @@ import numpy as np
 from scipy import stats
 
 from kerasviz.attention import intervals
-from kerasviz.attention.initial import Mixture, initial_mixture, representatives
 from kerasviz.errors import KerasvizWarning
 from kerasviz.probe.held_weights import HeldWeight
+from kerasviz.probe.initial_mixture import Mixture, initial_mixture, representatives
 
 NAN = float("nan")
 OUTLINE = 257

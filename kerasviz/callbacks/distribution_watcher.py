@@ -10,15 +10,16 @@ import keras
 import numpy as np
 
 from kerasviz.callbacks import probing
-from kerasviz.callbacks.gradient_watcher import histograms
+from kerasviz.callbacks.gradient_watcher import MOST_OF_A_TENSOR, histograms
 from kerasviz.callbacks.observing import Observer, Seen
 from kerasviz.callbacks.watcher import Watcher
-from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
+from kerasviz.dynamics.distribution_reader import WeightReader
 from kerasviz.dynamics.drift import Histogram, wasserstein
 from kerasviz.dynamics.folder import Run
+from kerasviz.dynamics.sampled_reader import SampledReader
 
 LEFT_OUT = ("count", "variance")
-MOST_VALUES = 2**15
+MOST_VALUES = 2**13
 WHERE_KNOWN = ("dead_units", "saturation")
 
 
@@ -75,7 +76,7 @@ class WeightObserver(_Distributions):
     name = "weights"
 
     def reader(self, model: keras.Model) -> WeightReader:
-        return WeightReader(model)
+        return WeightReader(model, most_values=MOST_OF_A_TENSOR)
 
     def read(self) -> Any:
         return self._reader.read()
@@ -88,7 +89,7 @@ class ActivationObserver(_Distributions):
         probe: Arrays `x`, or a tuple that begins with them.
         layers: Addresses, layer objects or indices; None: all.
         batch_size: Samples run at once.
-        most_values: How many values of each layer's output on a batch to look at; None: all.
+        most_values: How many values of each layer's output on a batch to look at, at most.
     """
 
     name = "activations"
@@ -98,7 +99,7 @@ class ActivationObserver(_Distributions):
         probe: Any,
         layers: Sequence[Any] | None = None,
         batch_size: int = 32,
-        most_values: int | None = MOST_VALUES,
+        most_values: int = MOST_VALUES,
     ) -> None:
         super().__init__()
         self._inputs, _, _ = probing.unpacked(probe)
@@ -112,11 +113,11 @@ class ActivationObserver(_Distributions):
             "most_values": self._most_values,
         }
 
-    def reader(self, model: keras.Model) -> DistributionReader:
-        return DistributionReader(model, self._layers, most_values=self._most_values)
+    def reader(self, model: keras.Model) -> SampledReader:
+        return SampledReader(model, self._layers, self._most_values)
 
     def read(self) -> Any:
-        return self._reader.read(self._inputs, self._batch_size, verbose=0)
+        return self._reader.read(self._inputs, self._batch_size)
 
 
 class DistributionWatcher(Watcher):
@@ -133,7 +134,9 @@ class DistributionWatcher(Watcher):
             None: weights only.
         layers: Whose outputs: addresses, layer objects or indices. None: all.
         batch_size: Samples run at once.
-        most_values: As in `kv.dynamics.DistributionReader`; fewer cost less.
+        most_values: How many values of each layer's output on a batch to look at, at most,
+            evenly spread. Of a weight, at most 65536 are. `min`, `max`, "not_finite" and
+            "dead_units" are of all values even so.
         **options: `every`, `strict`, `overwrite`, `keep`, `tensorboard` of `Watcher`.
 
     Raises:
@@ -157,7 +160,7 @@ class DistributionWatcher(Watcher):
         layers: Sequence[Any] | None = None,
         *,
         batch_size: int = 32,
-        most_values: int | None = MOST_VALUES,
+        most_values: int = MOST_VALUES,
         **options: Any,
     ) -> None:
         observers: list[Observer] = [WeightObserver()]

@@ -14,6 +14,7 @@ from kerasviz.callbacks.watcher import Watcher
 from kerasviz.dynamics.gradient_reader import GradientReader
 from kerasviz.dynamics.updates import UpdateReader
 
+MOST_OF_A_TENSOR = 2**16
 STATISTICS = ("norm", "noise_scale", "mean", "std", "min", "max", "zeros", "not_finite")
 
 
@@ -79,6 +80,7 @@ class GradientObserver(Observer):
             "batch_size": batch_size,
             "training": training,
             "loss": loss,
+            "most_values": MOST_OF_A_TENSOR,
         }
         self._reader: GradientReader | None = None
 

@@ -344,6 +344,99 @@ def receptive_fields(
 
 @app.command()
 @one_line_errors
+def profile(
+    model: Model,
+    input_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Spatial size of the inputs, such as 143x107; repeat it to compare sizes. "
+            "Default: the model's own.",
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples in the step.")] = 8,
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="squares: of the outputs, their mean. Or a loss of Keras."
+        ),
+    ] = "squares",
+    optimizer: Annotated[
+        str, typer.Option(metavar="NAME", help="An optimizer of Keras, for the update.")
+    ] = "adam",
+    freezing: Annotated[
+        int,
+        typer.Option(min=0, help="At how many numbers of frozen layers to measure what it saves."),
+    ] = 4,
+    seconds: Annotated[
+        float, typer.Option(min=0.001, help="For how long to measure; compiling comes on top.")
+    ] = 60.0,
+    output: Output = Path("kerasviz-profile"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Measure where the time of a training step goes: by layer, forward and backward.
+
+    The inputs are random. Prints tables, what they say in words, and the path of the page.
+    """
+    from kerasviz.cli.profile import ProfileOptions, run_profile
+
+    options = ProfileOptions(
+        model=model,
+        input_sizes=input_size or (),
+        batch_size=batch_size,
+        loss=loss,
+        optimizer=optimizer,
+        freezing=freezing,
+        seconds=seconds,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    run_profile(options)
+
+
+@app.command()
+@one_line_errors
+def weights(
+    model: Model,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A layer, a block of some, or a weight, whose distribution to draw; may be "
+            "repeated.",
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Another checkpoint of the model: what changed on the way to it?"
+        ),
+    ] = None,
+    output: Output = Path("kerasviz-weights"),
+    imports: Imports = None,
+    debug: Debug = False,
+) -> None:
+    """Say which layers look unusual, and describe every weight; needs no data.
+
+    Prints what was found and the path of the page.
+    """
+    from kerasviz.cli.weights import WeightOptions, run_weights
+
+    options = WeightOptions(
+        model=model,
+        layers=layer or (),
+        compare=compare,
+        output=output,
+        imports=imports or (),
+        debug=debug,
+    )
+    run_weights(options)
+
+
+@app.command()
+@one_line_errors
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that watchers wrote.")],
     output: Annotated[
@@ -476,7 +569,10 @@ def study_initializers(
     data: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="patches: of bundled photos. cifar10: downloaded by Keras."
+            metavar="NAME",
+            help="patches: of bundled photos. cifar10: downloaded by Keras. FILE.npz: arrays "
+            "x_train, y_train, x_test, y_test, pictures (n, 32, 32, 3) in [0, 255] and classes "
+            "from 0 to 9.",
         ),
     ] = "patches",
     epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 50,
@@ -489,7 +585,7 @@ def study_initializers(
             "--samples",
             metavar="N",
             min=1,
-            help="Training samples. Default: 4096 patches; all of cifar10.",
+            help="Training samples. Default: 4096 patches; else all.",
         ),
     ] = None,
     output: Output = Path("kerasviz-initializers"),
@@ -503,6 +599,52 @@ def study_initializers(
 
     options = InitializerOptions(data, epochs, seeds, num_train, output, debug)
     run_initializers(options)
+
+
+@study.command(name="receptive-fields")
+@one_line_errors
+def study_receptive_fields(
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="Such as 'kernel 9' or 'kernel 9, no bottleneck'; may be repeated. Default: "
+            "kernels of 9, 7, 5 and 3, no bottleneck, activations, and pooling.",
+        ),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="patches: of bundled photos. cifar10: downloaded by Keras."
+        ),
+    ] = "patches",
+    epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 20,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of each variant.")] = 3,
+    num_train: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            min=1,
+            help="Training samples. Default: 4096 patches; all of cifar10.",
+        ),
+    ] = None,
+    color: Annotated[bool, typer.Option("--color", help="Pictures in colour, not grey.")] = False,
+    learning_rate: Annotated[float, typer.Option(metavar="X", min=0.0, help="Of Adam.")] = 1e-4,
+    output: Output = Path("kerasviz-receptive-fields"),
+    debug: Debug = False,
+) -> None:
+    """Train variants of a small model of the visual system; describe their receptive fields.
+
+    Prints what was found and the path of the page.
+    """
+    from kerasviz.cli.study import FieldOptions, run_receptive_fields
+
+    options = FieldOptions(
+        tuple(variants or ()), data, epochs, seeds, num_train, color, learning_rate, output, debug
+    )
+    run_receptive_fields(options)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from kerasviz.cli.outputs import OutputFolder
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
 from kerasviz.cli.tables import print_table, records
+from kerasviz.errors import InputError
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.absorption import ChannelGradients
 
 _DPI = 150
+_DEFINITIONS = ("paper", "code")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ def run_channel_gradients(options: ChannelGradientOptions) -> bool:
     Raises:
         KerasvizError: What is asked for cannot be done; the message says why.
     """
+    if options.definition not in _DEFINITIONS:
+        raise InputError(
+            f"Expected --definition {' or '.join(_DEFINITIONS)}. Received: {options.definition}. "
+            "Choose one of them."
+        )
     folder = OutputFolder(options.output)
     with Steps() as steps:
         with steps.step("Starting TensorFlow"):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from kerasviz.dynamics.metrics.moments import Moments
     from kerasviz.dynamics.metrics.quantiles import Quantiles
     from kerasviz.dynamics.tables import distributions, weight_distributions
+    from kerasviz.dynamics.timing import profile
+    from kerasviz.dynamics.timing_result import Profile
+    from kerasviz.dynamics.timing_sweep import LayerSweep, sweep_layer
     from kerasviz.dynamics.updates import UpdateReader
     from kerasviz.dynamics.usual_initializers import standard_initializers
     from kerasviz.dynamics.writing import RunWriter
@@ -37,8 +40,10 @@ _HOMES = {
     "GradientReader": "gradient_reader",
     "Gradients": "gradient_reader",
     "Histogram": "metrics.histogram",
+    "LayerSweep": "timing_sweep",
     "Measured": "comparison_result",
     "Moments": "metrics.moments",
+    "Profile": "timing_result",
     "Quantiles": "metrics.quantiles",
     "Run": "folder",
     "RunWriter": "writing",
@@ -48,8 +53,10 @@ _HOMES = {
     "channel_gradients": "absorption",
     "compare_initializers": "comparison",
     "distributions": "tables",
+    "profile": "timing",
     "stability": "map_stability",
     "standard_initializers": "usual_initializers",
+    "sweep_layer": "timing_sweep",
     "weight_distributions": "tables",
 }
 
@@ -62,8 +69,10 @@ __all__ = [
     "GradientReader",
     "Gradients",
     "Histogram",
+    "LayerSweep",
     "Measured",
     "Moments",
+    "Profile",
     "Quantiles",
     "Run",
     "RunWriter",
@@ -73,8 +82,10 @@ __all__ = [
     "channel_gradients",
     "compare_initializers",
     "distributions",
+    "profile",
     "stability",
     "standard_initializers",
+    "sweep_layer",
     "weight_distributions",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from kerasviz.dynamics.channel_loss import ChannelLoss
 from kerasviz.dynamics.sample_statistics import Columns, Reservoir
-from kerasviz.errors import InputError, MethodError
+from kerasviz.errors import InputError, KerasvizWarning, MethodError
 from kerasviz.probe import addresses, convolutions, settings
 from kerasviz.probe import inputs as probe_inputs
 from kerasviz.probe.backend import channel_flow, compiled
@@ -114,6 +115,9 @@ class ChannelGradientReader(Stream):
             verbose: Keras's progress bar.
             num_kept: How many samples are kept.
             seed: Of the choice which.
+
+        Warns:
+            KerasvizWarning: No gradient reaches any of the convolutions.
         """
         from kerasviz.dynamics.absorption import ChannelGradients
 
@@ -121,9 +125,12 @@ class ChannelGradientReader(Stream):
         kept = settings.whole(num_kept, "num_kept")
         self._seen = seen = _Seen(Reservoir(kept, settings.whole(seed, "seed", 0)))
         count = self.go_through(_batches(self._taken, dataset, size), size, verbose)
+        table = _table(seen.columns)
+        if not table[[f"{quantity}_max" for quantity in QUANTITIES]].any(axis=None):
+            warnings.warn(_nothing(self._asked), KerasvizWarning, stacklevel=2)
         kept_by = {q: _kept(seen.columns, q) for q in QUANTITIES}
         return ChannelGradients(
-            table=_table(seen.columns),
+            table=table,
             absorption=kept_by["absorption"],
             emission=kept_by["emission"],
             definition=self._asked.definition,
@@ -217,6 +224,16 @@ def _check_finite(name: str, values: np.ndarray) -> None:
             f"Expected finite gradients at {address!r}. Received: {quantity} that is NaN or "
             "infinite. Look for NaN in the model's weights, or for a loss that is not finite."
         )
+
+
+def _nothing(asked: _Asked) -> str:
+    way_out = "Look for a loss that is constant, and for ReLUs that never answer."
+    if asked.batch_statistics:
+        way_out = (
+            "By its own statistics a map of one position has no gradient: give larger images, or "
+            "leave `batch_statistics` out."
+        )
+    return f"Expected gradient in some convolution. Received: zero in all of them. {way_out}"
 
 
 def _layers(columns: dict[str, Columns]) -> Iterator[str]:

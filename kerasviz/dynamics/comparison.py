@@ -257,6 +257,12 @@ def _parts(data: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
                 "`data` must hold as many targets as inputs, one sample at least. Received: "
                 f"{sorted(sizes)} of them. Pass arrays with samples first."
             )
+        for array in keras.tree.flatten(part):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise InputError(
+                    "`data` must hold finite numbers. Received: NaN or infinity. Drop those "
+                    "samples, or fill them in."
+                )
     return parts[0], parts[1]
 
 

@@ -23,6 +23,7 @@ from kerasviz.probe.held_weights import held_weights
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.run import Run, run
+from kerasviz.probe.settings import whole
 from kerasviz.probe.taps import Call
 
 
@@ -56,10 +57,6 @@ class DistributionReader(Evaluation):
             single tensor of numbers.
         quantiles: Numbers in [0, 1].
         num_bins: Bins of the histograms, a power of two from 16 on.
-        most_values: How many values of each layer's output on a batch to look at, at most, evenly
-            spread over samples, positions and channels, and always the same; `count` says how
-            many they were. `min`, `max`, `not_finite` and `dead_units` are of all values even
-            so. None: all.
 
     Raises:
         AddressError: A layer that the model does not have, or does not call.
@@ -81,12 +78,11 @@ class DistributionReader(Evaluation):
         layers: Sequence[Any] | None = None,
         quantiles: Sequence[float] = QUANTILES,
         num_bins: int = 128,
-        most_values: int | None = None,
     ) -> None:
-        self._kept = _Kept(Settings(quantiles, num_bins, most_values))
+        self._kept = _Kept(Settings(quantiles, num_bins))
         super().__init__(model)
         self._compiled = compiled.Compiled(self.compute, is_optimized=False)
-        self._wanted = _wanted(model, layers)
+        self._wanted = wanted_addresses(model, layers)
 
     def read(self, dataset: Any, batch_size: int = 32, verbose: Any = "auto") -> Distributions:
         """Go through a data set.
@@ -126,11 +122,11 @@ class DistributionReader(Evaluation):
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
         record = run(self.model, inputs)
-        calls = _chosen(record, self._wanted)
+        calls = chosen_calls(record, self._wanted)
         if key == "sites":
-            return {}, _sites(record, calls)
+            return {}, sites_of(record, calls)
         if not self._kept.by_address:
-            sites = _sites(record, calls)
+            sites = sites_of(record, calls)
             with graph.outside():
                 self._kept.make(sites)
         by_address = {call.address: call.output for call in calls}
@@ -163,6 +159,8 @@ class WeightReader:
         model: Any built Keras 3 model; not altered.
         quantiles: Numbers in [0, 1].
         num_bins: Bins of the histograms, a power of two from 16 on.
+        most_values: How many values of a weight to look at, at most, evenly spread; `min`, `max`
+            and `not_finite` are of all even so. None: all.
 
     Raises:
         InputError: Not a built Keras model, or settings out of range.
@@ -175,10 +173,15 @@ class WeightReader:
     """
 
     def __init__(
-        self, model: keras.Model, quantiles: Sequence[float] = QUANTILES, num_bins: int = 128
+        self,
+        model: keras.Model,
+        quantiles: Sequence[float] = QUANTILES,
+        num_bins: int = 128,
+        most_values: int | None = None,
     ) -> None:
         probe_inputs.check_model(model)
         self._model = model
+        self._most = None if most_values is None else whole(most_values, "most_values")
         self._reading = reading_of(Settings(quantiles, num_bins))
 
     def read(self) -> Distributions:
@@ -188,7 +191,7 @@ class WeightReader:
             MethodError: No weights at all, or quantized ones, whose numbers are codes.
         """
         found = {
-            held.addresses[0]: self._reading.of_values(held.values())
+            held.addresses[0]: self._reading.of_values(held.values(), self._most)
             for held in held_weights(self._model)
         }
         if not found:
@@ -199,7 +202,13 @@ class WeightReader:
         return gathered(found, provenance(self._model))
 
 
-def _wanted(model: keras.Model, layers: Any) -> tuple[str, ...] | None:
+def wanted_addresses(model: keras.Model, layers: Any) -> tuple[str, ...] | None:
+    """The addresses of chosen layers; None for all.
+
+    Raises:
+        AddressError: A layer that the model does not have.
+        InputError: An empty choice.
+    """
     if layers is None:
         return None
     if isinstance(layers, (str, int, np.integer, keras.Operation)):
@@ -213,7 +222,13 @@ def _wanted(model: keras.Model, layers: Any) -> tuple[str, ...] | None:
     return found
 
 
-def _chosen(record: Run, wanted: Sequence[str] | None) -> list[Call]:
+def chosen_calls(record: Run, wanted: Sequence[str] | None) -> list[Call]:
+    """The calls of these addresses; of None, all that return one tensor of numbers.
+
+    Raises:
+        AddressError: One that is not called, or returns no real numbers.
+        MethodError: None is left.
+    """
     if wanted is None:
         calls = [c for c in record.calls if graph.is_here(c.output) and graph.is_real(c.output)]
         if not calls:
@@ -232,7 +247,8 @@ def _chosen(record: Run, wanted: Sequence[str] | None) -> list[Call]:
     return found
 
 
-def _sites(record: Run, calls: Sequence[Call]) -> list[Site]:
+def sites_of(record: Run, calls: Sequence[Call]) -> list[Site]:
+    """What the statistics of these calls' outputs need to know."""
     bounds = bounds_of([call.output for call in calls])
     return [
         Site(

@@ -67,6 +67,7 @@ class GradientReader:
         training: Whether the model runs as in training: dropout on, batch normalization on the
             statistics of the microbatch.
         loss: `(y, y_pred) -> values`, averaged, for a model that has no loss of its own.
+        most_values: As in `WeightReader`; norms and noise scales are of all values even so.
 
     Raises:
         InputError: Settings out of range, or not a built model.
@@ -91,8 +92,10 @@ class GradientReader:
         batch_size: int = 32,
         training: bool = True,
         loss: Callable[..., Any] | None = None,
+        most_values: int | None = None,
     ) -> None:
         self.batch_size = whole(batch_size, "batch_size")
+        self._most = None if most_values is None else whole(most_values, "most_values")
         self.model = model
         self._gradients = LossGradients(model, training, loss)
         self._reading = reading_of(Settings())
@@ -125,7 +128,7 @@ class GradientReader:
         found = {}
         for address, gradient in mean.gradients.items():
             squared = float(np.sum(gradient**2))
-            one = self._reading.of_values(gradient.reshape(-1).astype("float32"))
+            one = self._reading.of_values(gradient.reshape(-1).astype("float32"), self._most)
             noise = mean.noise_scale(squared, mean.squares[address])
             row = {"norm": math.sqrt(squared), "noise_scale": noise, **one.row}
             found[address] = dataclasses.replace(one, row=row)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasviz.dynamics.metrics.histogram import Histogram
-from kerasviz.dynamics.metrics.moments import Moments, extremes
+from kerasviz.dynamics.metrics.moments import Moments
 from kerasviz.dynamics.metrics.quantiles import Quantiles
 from kerasviz.dynamics.metrics.statistic import joined, probabilities, quantile_name, real
 from kerasviz.dynamics.metrics.units import (
     DeadUnits,
     Saturation,
     counts_beyond,
-    fields,
     merged_units,
     state_of_units,
 )
 from kerasviz.probe.backend import compiled, floats
-from kerasviz.probe.settings import whole
 
 ops: Any = keras.ops
 
@@ -39,8 +38,6 @@ class Settings:
     Args:
         quantiles: Numbers in [0, 1].
         num_bins: Bins of the histograms, a power of two from 16 on.
-        most_values: How many values of a tensor to look at, at most, evenly spread; the least and
-            the largest, and those not finite, are found among all. None: all.
 
     Raises:
         InputError: Settings out of range.
@@ -48,11 +45,8 @@ class Settings:
 
     quantiles: Sequence[float] = QUANTILES
     num_bins: int = 128
-    most_values: int | None = None
 
     def __post_init__(self) -> None:
-        if self.most_values is not None:
-            object.__setattr__(self, "most_values", whole(self.most_values, "most_values"))
         object.__setattr__(self, "quantiles", probabilities(self.quantiles))
         object.__setattr__(self, "num_bins", Histogram(self.num_bins).num_bins)
 
@@ -84,9 +78,21 @@ class Reading:
         parts = [*moments.parts(), *histogram.parts(), quantiles.counts()]
         return self._run("metrics", parts)
 
-    def of_values(self, values: np.ndarray) -> Found:
-        """What there is to say of values `(n,)`, float32 or float64."""
-        return self._run("values", [ops.convert_to_tensor(values)])
+    def of_values(self, values: np.ndarray, most: int | None = None) -> Found:
+        """What there is to say of values `(n,)`, float32 or float64.
+
+        Args:
+            values: The values.
+            most: How many to look at, at most, evenly spread; the least, the largest and those
+                not finite are found among all. None: all.
+        """
+        if most is None or len(values) <= most:
+            return self._run("values", [ops.convert_to_tensor(values)])
+        found = self._run("values", [ops.convert_to_tensor(values[spread_out(len(values), most)])])
+        low, high = float(values.min()), float(values.max())
+        if math.isfinite(low) and math.isfinite(high):
+            return with_row(found, {"min": low, "max": high})
+        return with_row(found, {"not_finite": float(np.sum(~np.isfinite(values)))})
 
     def update(
         self, rows: Any, main: Sequence[Any], units: DeadUnits, saturation: Saturation | None
@@ -135,10 +141,7 @@ class Reading:
         self, rows: Any, moments: Any, histogram: Any, units: Any, bounds: Any
     ) -> dict[str, Any]:
         values, new_units = ops.reshape(rows, (-1,)), state_of_units(rows)
-        size = ops.cast(ops.size(values), "float64")
-        if self.settings.most_values is not None:
-            values = floats.spread_out(values, self.settings.most_values)
-        new = _with_ends(self._moments.state_of(values, None), new_units, size)
+        new = self._moments.state_of(values, None)
         bins = self._histogram.state_of(values, None)
         return {
             "moments": self._moments.merged(moments, new),
@@ -185,6 +188,19 @@ class Found:
     counts: np.ndarray
 
 
+def with_row(found: Found, row: Mapping[str, float]) -> Found:
+    """The same with other numbers."""
+    return dataclasses.replace(found, row={**found.row, **row})
+
+
+def spread_out(size: int, most: int) -> np.ndarray:
+    """Places of `most` of `size` values, as `floats.spread_out` chooses them."""
+    numbers = np.arange(most, dtype="float64")
+    shifts = numbers * floats.GOLDEN % 1.0
+    places = np.floor((numbers + shifts) * (size / most)).astype("int64")
+    return np.minimum(places, size - 1)
+
+
 class Statistics:
     """The metrics of one tensor.
 
@@ -224,20 +240,10 @@ class Statistics:
     def found(self) -> Found:
         """What they say, with the shares of dead units and of saturated values."""
         found = self._reading.of_metrics(*self._main)
-        return dataclasses.replace(found, row=found.row | self._behaviour())
+        return with_row(found, self._behaviour())
 
     def _behaviour(self) -> dict[str, float]:
         """NaN where there is no such thing."""
         dead = self._units.result()["dead_units"] if self._has_units else np.nan
         beyond = self._saturation.result()["saturation"] if self._saturation else np.nan
         return {"dead_units": float(dead), "saturation": float(beyond)}
-
-
-def _with_ends(moments: Any, units: Any, size: Any) -> Any:
-    """The state of moments, its extremes and number of values not finite those of all units."""
-    counts, lows, highs = fields(units)
-    ends = ops.concatenate([lows, highs])
-    low, high = extremes(ends, ops.concatenate([counts, counts]) > 0.0)
-    return ops.concatenate(
-        [moments[:5], ops.stack([low, high, moments[7], size - ops.sum(counts)])]
-    )

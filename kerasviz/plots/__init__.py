@@ -18,6 +18,7 @@ from kerasviz.plots.feature_maps import (
     spatial_attribution,
 )
 from kerasviz.plots.figures import to_png
+from kerasviz.plots.fitted_fields import field_fits
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.initializers import initializer_histograms
@@ -26,8 +27,12 @@ from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
 from kerasviz.plots.receptive_fields import receptive_field
 from kerasviz.plots.rgbd import rgbd_scenes
+from kerasviz.plots.rose import orientations
+from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, step_sizes
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
+from kerasviz.plots.variant_fields import field_rows
+from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [
     "activation_atlas",
@@ -41,13 +46,18 @@ __all__ = [
     "distribution_ridges",
     "effective_field",
     "field_development",
+    "field_fits",
+    "field_rows",
+    "freezing_curve",
     "gate_statistics",
     "grid",
     "head_similarity",
     "heads_by_depth",
     "initializer_histograms",
+    "layer_sweep",
     "modalities",
     "neuron_groups",
+    "orientations",
     "overlay",
     "pictures",
     "plot_explanation",
@@ -56,10 +66,14 @@ __all__ = [
     "semantic_dictionary",
     "simulations",
     "spatial_attribution",
+    "step_bars",
+    "step_sizes",
     "sweep",
     "to_png",
     "training_run",
     "unit_fields",
+    "weight_changes",
     "weight_comparison",
+    "weight_distribution",
     "weight_histograms",
 ]

@@ -74,7 +74,7 @@ def weight_histograms(values: Mapping[Key, np.ndarray], table: pd.DataFrame) -> 
         y = top + row * (words + height + GAP)
         _numbers(sheet, x, y, key, table.loc[key])
         axes = sheet.axes(x + 0.3, y + words, width - 0.3, height)
-        _histogram(axes, values[key], table.loc[key], np.array(initial.get(key, ())))
+        weight_histogram(axes, values[key], table.loc[key], np.array(initial.get(key, ())))
     return sheet.figure
 
 
@@ -218,7 +218,15 @@ def p_text(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def _histogram(axes: Axes, values: np.ndarray, row: Any, initial: np.ndarray) -> None:
+def weight_histogram(axes: Axes, values: np.ndarray, row: Any, initial: np.ndarray) -> None:
+    """Draw a histogram with its density, mean and what the initializers give into axes.
+
+    Args:
+        axes: To draw into.
+        values: All weights, NaN included.
+        row: `mean`, and `mean_low` to `mean_high` where its interval is drawn.
+        initial: Evenly spaced quantiles of what the initializers give; empty where not known.
+    """
     finite = values[np.isfinite(values)]
     axes.tick_params(labelsize=6.5, length=2, pad=1.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -239,7 +247,7 @@ def _histogram(axes: Axes, values: np.ndarray, row: Any, initial: np.ndarray) ->
         axes.plot(points, scale * density(finite, points), color=CURVE, linewidth=1.2)
     _draw_initial(axes, initial, scale)
     axes.axvline(0.0, **ZERO)
-    if np.isfinite(row["mean_low"]):
+    if np.isfinite(row.get("mean_low", np.nan)):
         axes.axvspan(row["mean_low"], row["mean_high"], color=POSITIVE, alpha=0.2, zorder=0)
     axes.axvline(row["mean"], color=POSITIVE, linewidth=1.2)
     _limit(axes, edges, counts, initial)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ def distribution_ridges(
     titles: Sequence[str] | None = None,
     title: str = "How values are distributed",
     max_rows: int = 24,
+    labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw a ridge for each layer or weight; several readings (epochs) lie over one another.
 
@@ -61,6 +62,7 @@ def distribution_ridges(
         titles: What to call each, such as "epoch 3"; None: their numbers.
         title: Heading of the figure.
         max_rows: How many addresses to draw; of more, evenly chosen ones, which the figure says.
+        labels: What to write beside the row of an address, where that is not the address.
 
     Returns:
         A matplotlib `Figure`, not shown.
@@ -84,7 +86,7 @@ def distribution_ridges(
     _headings(sheet, top - 1.3 * LINE_HEIGHT, columns)
     for place, name in enumerate(names):
         y = top + place * ROW
-        sheet.text(MARGIN, y + 0.14, _ending(name, 29))
+        sheet.text(MARGIN, y + 0.14, ending((labels or {}).get(name, name), 29))
         axes = sheet.axes(MARGIN + NAMES, y, RIDGE, ROW - 0.17)
         _ridge(axes, [reading.histogram(name) for reading in readings], shades)
         _numbers(sheet, y + 0.14, table.loc[name], columns)
@@ -131,7 +133,7 @@ def _legend(sheet: Sheet, titles: Sequence[str], shades: Sequence[Any]) -> None:
         sheet.text(x + 0.24, MARGIN + 0.29, shortened(titles[index], 17))
 
 
-def _ending(address: str, length: int) -> str:
+def ending(address: str, length: int) -> str:
     """An address of at most so many characters, which keeps its end."""
     return address if len(address) <= length else "…" + address[1 - length :]
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from kerasviz.errors import InputError
 from kerasviz.plots.colors import LINE
 from kerasviz.plots.distributions import central_range, shares_on
-from kerasviz.plots.reading import number, shortened
+from kerasviz.plots.reading import shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
 if TYPE_CHECKING:
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 MARGIN = 0.2
 NAMES = 1.55
 RIDGE = 1.15
-NUMBERS = (0.47, 0.42, 0.42)
-GAP = 0.16
-ROW = 0.27
-SPACE = 0.2
-HEAD = 0.5
+NUMBERS = (0.52, 0.5, 0.5)
+GAP = 0.2
+ROW = 0.34
+SPACE = 0.3
+HEAD = 0.62
 CELLS = 60
 BEFORE, AFTER = "#8a8f98", "#1f4e79"
-SMALL = 6.5
+SMALL = 7.5
+NOTE = "Height: square root of the share of values. One scale a row, written below its name."
 EDGE = 0.02
 STATISTICS = ("mean", "std", "skewness")
 
@@ -71,25 +73,35 @@ def initializer_histograms(
     width = 2 * MARGIN + NAMES + len(columns) * cell
     sheet = Sheet(width, top + len(blocks) * height + MARGIN)
     sheet.text(MARGIN, MARGIN, title, fontsize=12, fontweight="bold")
+    sheet.text(MARGIN, MARGIN + 0.24, NOTE, fontsize=SMALL, color=LINE)
     for place, (kind, trained) in enumerate(columns):
         _heading(sheet, MARGIN + NAMES + place * cell, top, kind, trained)
     index = {tuple(row): i for i, row in enumerate(table[keys].itertuples(index=False, name=None))}
     for b, block in enumerate(blocks):
         y = top + b * height
-        sheet.text(MARGIN, y, shortened(str(block), 22), fontsize=9, fontweight="bold")
+        _rule(sheet, y - 0.05)
+        sheet.text(MARGIN, y, shortened(str(block), 22), fontsize=9.5, fontweight="bold")
         for a, layer in enumerate(layers):
             found = [
                 index.get((block, trained, layer, *([kind] if has_inputs else [])))
                 for kind, trained in columns
             ]
-            line = y + SPACE - 0.03 + a * ROW
+            line = y + SPACE - 0.06 + a * ROW
             _row(sheet, line, str(layer), found, (table, edges, counts), columns, cell)
     return sheet.figure
 
 
+def _rule(sheet: Sheet, y: float) -> None:
+    """A thin line from margin to margin, above a block."""
+    ends, height = (MARGIN / sheet.width, 1.0 - MARGIN / sheet.width), 1.0 - y / sheet.height
+    transform = sheet.figure.transFigure
+    line = Line2D(ends, (height, height), color=LINE, linewidth=0.5, transform=transform)
+    sheet.figure.add_artist(line)
+
+
 def _heading(sheet: Sheet, x: float, top: float, kind: str, trained: bool) -> None:
     text = "trained" if trained else "initial"
-    y = top - 2 * LINE_HEIGHT
+    y = top - 2 * LINE_HEIGHT - 0.07
     sheet.text(x, y, f"{kind}, {text}" if kind else text, fontsize=9, fontweight="bold")
     x += RIDGE
     for name, width in zip(("mean", "std", "skew"), NUMBERS, strict=True):
@@ -108,15 +120,15 @@ def _row(
 ) -> None:
     table, edges, counts = measured
     there = [i for i in found if i is not None and counts[i].sum() > 0]
-    sheet.text(MARGIN + 0.08, y + 0.03, shortened(layer, 20), fontsize=7.5)
+    sheet.text(MARGIN + 0.08, y, shortened(layer, 20), fontsize=8.5)
     if not there:
         return
     low, high, scale = _scale(table.iloc[there], [(edges[i], counts[i]) for i in there])
-    sheet.text(MARGIN + 0.08, y + 0.135, scale, fontsize=5.5, color=LINE)
+    sheet.text(MARGIN + 0.08, y + 0.15, scale, fontsize=6.5, color=LINE)
     for place, (i, (_, trained)) in enumerate(zip(found, columns, strict=True)):
         x = MARGIN + NAMES + place * cell
         if i is None or counts[i].sum() == 0:
-            sheet.text(x, y + 0.05, "no finite value", fontsize=SMALL, color=LINE)
+            sheet.text(x, y + 0.09, "no finite value", fontsize=SMALL, color=LINE)
             continue
         axes = sheet.axes(x, y, RIDGE, ROW - 0.05)
         color = AFTER if trained else BEFORE
@@ -124,7 +136,7 @@ def _row(
             _spike(axes, table["mean"].iloc[i], (low, high), color)
         else:
             _ridge(axes, edges[i], counts[i], (low, high), color)
-        _numbers(sheet, x + RIDGE, y + 0.06, table.iloc[i])
+        _numbers(sheet, x + RIDGE, y + 0.1, table.iloc[i])
 
 
 def _scale(rows: pd.DataFrame, histograms: list[Any]) -> tuple[float, float, str]:
@@ -133,10 +145,10 @@ def _scale(rows: pd.DataFrame, histograms: list[Any]) -> tuple[float, float, str
     if (rows["std"] == 0).all() and means.min() == means.max():
         middle = float(means.iloc[0])
         reach = abs(middle) or 1.0
-        return middle - reach, middle + reach, f"all {number(middle)}"
+        return middle - reach, middle + reach, f"all {_short(middle)}"
     low, high = central_range(histograms)
     edge = EDGE * (high - low)
-    return low - edge, high + edge, f"{number(low)} … {number(high)}"
+    return low - edge, high + edge, f"{_short(low)} … {_short(high)}"
 
 
 def _ridge(
@@ -175,8 +187,9 @@ def _numbers(sheet: Sheet, x: float, y: float, row: Any) -> None:
 
 
 def _short(value: float) -> str:
-    """Two digits or more, in as few characters as they take."""
+    """Three digits, two in front of a power of ten, in as few characters as they take."""
     if 100 <= abs(value) < 9999.5:
         return f"{value:.0f}"
-    text = f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.2g}"
+    is_plain = value == 0 or 1e-3 <= abs(value) < 9999.5
+    text = f"{value + 0.0:.3g}" if is_plain else f"{value:.1e}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

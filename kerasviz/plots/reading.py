@@ -38,6 +38,11 @@ def number(value: float) -> str:
     return f"{value + 0.0:.3g}"
 
 
+def duration(seconds: float) -> str:
+    """A time for people: "2.36 s", "378 ms", "0.52 ms"."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
 def with_spread(value: float, spread: float) -> str:
     """A number and its spread, of which two digits are shown; the number alone without a spread."""
     if not (np.isfinite(value) and np.isfinite(spread)):

@@ -81,7 +81,7 @@ def is_held(model: keras.Model, address: str) -> bool:
 
 def not_found(address: str, known: list[str]) -> AddressError:
     """The error for an address that no call site bears, with the closest ones that exist."""
-    close = _closest(address, known)
+    close = closest(address, known)
     hint = f" Closest: {', '.join(map(repr, close))}." if close else ""
     return AddressError(
         f"`layer` must be a layer of this model. Received: {address!r}.{hint} "
@@ -89,7 +89,8 @@ def not_found(address: str, known: list[str]) -> AddressError:
     )
 
 
-def _closest(address: str, known: list[str]) -> list[str]:
+def closest(address: str, known: list[str]) -> list[str]:
+    """The known addresses that resemble one most: those of the same name first, at most 3."""
     last = address.rsplit("/", 1)[-1]
     last = plain(last)
     same_name = [other for other in known if plain(other).rsplit("/", 1)[-1] == last]

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasviz.errors import MethodError
 from kerasviz.probe import containment
+from kerasviz.probe.backend import buffers
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,7 +19,8 @@ class HeldWeight:
     """A weight, and the layer that holds it directly.
 
     Attributes:
-        addresses: Where it is held: "layer/address/variable_name", once per place.
+        addresses: Where it is held: "layer/address/variable_name", once per place; a second
+            variable of the layer with that name is "variable_name~2".
         layer: The layer that made it.
         variable: The Keras variable.
         holders: Every layer that holds it, the model and `layer` itself among them.
@@ -53,6 +55,24 @@ class HeldWeight:
         Raises:
             MethodError: The layer is quantized, so that its numbers are codes, not weights.
         """
+        array = keras.ops.convert_to_numpy(self._effective()).reshape(-1)
+        return np.asarray(array.astype(self.value_dtype, copy=False))
+
+    def view(self) -> np.ndarray:
+        """The values in the shape of the weight, not copied where that can be.
+
+        Read-only. Whole numbers, bfloat16 and what LoRA adds to are a copy, as `values` gives it;
+        half precision stays as it is.
+
+        Raises:
+            MethodError: As `values`.
+        """
+        found = buffers.view(keras.ops.convert_to_tensor(self._effective()))
+        if found is None or found.dtype.kind != "f":
+            return self.values().reshape(tuple(self.variable.shape))
+        return found
+
+    def _effective(self) -> Any:
         layer, variable = self.layer, self.variable
         if getattr(layer, "quantization_mode", None) and not _is_float(variable):
             raise MethodError(
@@ -60,8 +80,7 @@ class HeldWeight:
                 f"'{self.addresses[0]}', quantized to {layer.quantization_mode}. "
                 "Look at the model as it was before `quantize`."
             )
-        array = keras.ops.convert_to_numpy(_effective(layer, variable)).reshape(-1)
-        return np.asarray(array.astype(self.value_dtype, copy=False))
+        return _effective(layer, variable)
 
 
 def held_weights(model: keras.Model) -> list[HeldWeight]:
@@ -79,8 +98,11 @@ def held_weights(model: keras.Model) -> list[HeldWeight]:
         for variable in layer.weights:
             holders.setdefault(id(variable), []).append(layer)
     for address, layer in [("", model), *containment.walk(model)]:
+        taken: dict[str, int] = {}
         for variable in _own(layer):
-            name = f"{address}/{variable.name}".lstrip("/")
+            taken[variable.name] = taken.get(variable.name, 0) + 1
+            own = containment.sibling_name(variable.name, taken[variable.name])
+            name = f"{address}/{own}".lstrip("/")
             around = tuple(holders.get(id(variable), ()))
             known = found.get(id(variable), HeldWeight((), layer, variable, around))
             found[id(variable)] = dataclasses.replace(known, addresses=(*known.addresses, name))

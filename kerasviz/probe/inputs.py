@@ -196,6 +196,53 @@ def placeholders(model: keras.Model) -> Any:
     return taken and keras.tree.pack_sequence_as(taken.structure, taken.form.specs())
 
 
+def random_inputs(
+    model: keras.Model, count: int, size: Sequence[int] | None = None, seed: int = 0
+) -> Any:
+    """Inputs of the shapes that a model declares: uniform in [0, 1]; zeros where it takes ids.
+
+    Args:
+        model: A built model.
+        count: Number of samples.
+        size: Spatial size of the inputs that leave theirs open; those of other ranks stay.
+        seed: Of the numbers.
+
+    Raises:
+        InputError: The model declares nothing, takes text, or leaves a size open that is not given.
+    """
+    taken = declared(model)
+    if taken is None or any(slot.dtype == TEXT for slot in taken.slots):
+        raise InputError(
+            f"Random inputs need a model that declares the numbers it takes. Received: "
+            f"'{model.name}', which does not. Give a batch of your own."
+        )
+    generator = np.random.default_rng(seed)
+    arrays = []
+    for slot in taken.slots:
+        shape = _sized(model, slot, size)
+        values = generator.random((count, *shape), dtype="float32")
+        is_float = "float" in slot.assumed_dtype
+        arrays.append(values if is_float else np.zeros(values.shape, slot.assumed_dtype))
+    return keras.tree.pack_sequence_as(taken.structure, arrays)
+
+
+def _sized(model: keras.Model, slot: Slot, size: Sequence[int] | None) -> tuple[int, ...]:
+    """The sizes of an input without the batch, the open ones taken from `size`."""
+    shape = slot.shape[1:]
+    places = [place for place, length in enumerate(shape) if length is None]
+    if size is not None and len(size) == len(shape) - 1:
+        first = bool(places) and places[-1] == len(shape) - 1
+        spatial = range(1, len(shape)) if first else range(len(shape) - 1)
+        wanted = dict(zip(spatial, size, strict=True))
+        shape = tuple(wanted.get(place, length) for place, length in enumerate(shape))
+    if None in shape:
+        raise InputError(
+            f"Random inputs need all sizes of '{slot.name}'. Received: {shown(slot.shape)} for "
+            f"'{model.name}'. Give its spatial size."
+        )
+    return tuple(int(length) for length in shape if length is not None)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
     """Inputs ready for the model.

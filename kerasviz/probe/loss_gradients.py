@@ -88,42 +88,68 @@ class LossGradients:
             values = {a: graph.identity(ops.convert_to_tensor(v)) for a, v in variables.items()}
             for address, variable in variables.items():
                 scope.add_update((variable, values[address]))
-            loss = ops.cast(self._loss_of(x, y, sample_weight), "float32")
+            outputs = outputs_of(model, x, self._training)
+            value = loss_of(model, self._loss, (x, y, outputs, sample_weight), self._training)
+            loss = ops.cast(value, "float32")
         found = graph.gradients(loss, list(values.values()), scale=self._scale())
         by = {f"by/{a}": g for a, g in zip(values, found, strict=True) if g is not None}
         return {"loss": loss, **by}, None
-
-    def _loss_of(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        try:
-            parameters = inspect.signature(self._model.call).parameters
-            told = {"training": self._training} if "training" in parameters else {}
-            outputs = self._model(x, **told)
-            if self._loss is not None:
-                return ops.mean(self._loss(y, outputs))
-        except KerasvizError:
-            raise
-        except Exception as error:
-            raise failures.ModelError(str(error)) from error
-        return self._own_loss(x, y, outputs, sample_weight)
-
-    def _own_loss(self, x: Any, y: Any, outputs: Any, sample_weight: Any) -> Any:
-        compute = self._model.compute_loss
-        takes = inspect.signature(compute).parameters
-        told = {"training": self._training} if "training" in takes else {}
-        try:
-            return compute(x=x, y=y, y_pred=outputs, sample_weight=sample_weight, **told)
-        except Exception as error:
-            raise MethodError(
-                "Expected a model whose `compute_loss` gives the loss of a batch, as it does after "
-                f"`compile(loss=...)`. Received: '{self._model.name}', which raised "
-                f"{type(error).__name__}: {failures.gist(error)} Compile it with a loss, or pass "
-                "`loss=`, a function of `(y, y_pred)`."
-            ) from error
 
     def _scale(self) -> float:
         layers = containment.all_layers(self._model)
         is_half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in layers)
         return graph.FLOAT16_SCALE if is_half else 1.0
+
+
+def outputs_of(model: keras.Model, x: Any, training: bool) -> Any:
+    """What a model makes of a batch, as in training or not.
+
+    Raises:
+        ModelError: The model failed on it.
+    """
+    try:
+        parameters = inspect.signature(model.call).parameters
+        return model(x, **({"training": training} if "training" in parameters else {}))
+    except KerasvizError:
+        raise
+    except Exception as error:
+        raise failures.ModelError(str(error)) from error
+
+
+def loss_of(
+    model: keras.Model, loss: Callable[..., Any] | None, batch: tuple[Any, ...], training: bool
+) -> Any:
+    """The loss of a batch: of a function, or the model's own with all that is added to it.
+
+    Args:
+        model: The model.
+        loss: `(y, y_pred) -> values`, averaged; None: the model's own.
+        batch: Inputs, targets, outputs and sample weights.
+        training: Whether the model runs as in training.
+
+    Raises:
+        ModelError: The function failed.
+        MethodError: The model has no loss of its own.
+    """
+    x, y, outputs, sample_weight = batch
+    if loss is not None:
+        try:
+            return ops.mean(loss(y, outputs))
+        except KerasvizError:
+            raise
+        except Exception as error:
+            raise failures.ModelError(str(error)) from error
+    takes = inspect.signature(model.compute_loss).parameters
+    told = {"training": training} if "training" in takes else {}
+    try:
+        return model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=sample_weight, **told)
+    except Exception as error:
+        raise MethodError(
+            "Expected a model whose `compute_loss` gives the loss of a batch, as it does after "
+            f"`compile(loss=...)`. Received: '{model.name}', which raised "
+            f"{type(error).__name__}: {failures.gist(error)} Compile it with a loss, or pass "
+            "`loss=`, a function of `(y, y_pred)`."
+        ) from error
 
 
 def form_size(tensors: Sequence[Any]) -> int | None:

@@ -38,18 +38,33 @@ class Paths:
         outputs: list[Any] = [x for layer, x in self._outputs if id(layer) in wanted]
         if called != wanted or any(output is None for output in outputs):
             return None
-        marks: dict[int, int] = {}
-        for output in outputs:
-            marks[id(output.op)] = marks.get(id(output.op), 0) + 1
-        return _heaviest_path(outputs, marks)
+        sums = _heaviest_paths(outputs)
+        return max(sums[id(output.op)] for output in outputs)
+
+    def positions(self, layers: Collection[Any]) -> dict[int, int]:
+        """For each layer, by `id`, the calls of these layers on the longest path to its first call.
+
+        Its own call counts, so that the first layers of a model are at 1. Layers that are not
+        called in the open are left out.
+        """
+        wanted = {id(layer) for layer in layers}
+        seen = [(layer, x) for layer, x in self._outputs if id(layer) in wanted and x is not None]
+        sums = _heaviest_paths([x for _, x in seen])
+        found: dict[int, int] = {}
+        for layer, x in seen:
+            found[id(layer)] = min(sums[id(x.op)], found.get(id(layer), sums[id(x.op)]))
+        return found
 
 
 def _first(output: Any) -> Any:
     return next(iter(keras.tree.flatten(output)), None)
 
 
-def _heaviest_path(outputs: Sequence[Any], marks: dict[int, int]) -> int:
-    """The largest sum of marks on one path that ends in any of `outputs`."""
+def _heaviest_paths(outputs: Sequence[Any]) -> dict[int, int]:
+    """The largest number of `outputs` on one path to each op above them, by `id`, it included."""
+    marks: dict[int, int] = {}
+    for output in outputs:
+        marks[id(output.op)] = marks.get(id(output.op), 0) + 1
     known: dict[int, int] = {}
     waiting = [output.op for output in outputs]
     while waiting:
@@ -62,4 +77,4 @@ def _heaviest_path(outputs: Sequence[Any], marks: dict[int, int]) -> int:
             known.setdefault(id(op), most + marks.get(id(op), 0))
         else:
             waiting += unknown
-    return max(known[id(output.op)] for output in outputs)
+    return known

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -71,10 +71,12 @@ class Recorder:
         edits: Mapping[str, Edit] | None = None,
         reader: Reader | None = None,
         batch_statistics: bool = False,
+        frozen: Collection[int] = (),
     ) -> None:
         self.model = model
         self.reader = reader
         self.batch_statistics = batch_statistics
+        self.frozen = frozen
         self.calls: list[Call] = []
         self.edits = dict(edits or {})
         self.layout = Layout(keras.config.image_data_format() == "channels_first", 2)
@@ -120,6 +122,8 @@ class Recorder:
         read = self._read(layer, args, kwargs)
         if self.batch_statistics and isinstance(layer, keras.layers.BatchNormalization):
             args, kwargs = _on_batch_statistics(layer, address, args, kwargs)
+        if id(layer) in self.frozen and isinstance(layer, keras.layers.BatchNormalization):
+            args, kwargs = _in_training(args, kwargs, False)
         start = graph.position()
         output, is_leaf = self._enter(layer, address + "/", original, args, kwargs)
         self._learn_layout(layer)
@@ -198,9 +202,13 @@ def _on_batch_statistics(layer: Any, address: str, args: Any, kwargs: Any) -> tu
             f"{address!r}, which is frozen (`trainable` is False) and so keeps to its moving "
             "statistics. Set `trainable = True`, or leave `batch_statistics` out."
         )
-    return args[:1], {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs} | {
-        "training": True
-    }
+    return _in_training(args, kwargs, True)
+
+
+def _in_training(args: Any, kwargs: Any, training: bool) -> tuple[Any, Any]:
+    """The arguments of a batch normalization, with training on or off."""
+    named = {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs}
+    return args[:1], named | {"training": training}
 
 
 def _own_tensor(output: Any, args: Any) -> Any:
@@ -229,6 +237,7 @@ def recording(
     edits: Mapping[str, Edit] | None = None,
     reader: Reader | None = None,
     batch_statistics: bool = False,
+    frozen: Collection[int] = (),
 ) -> Iterator[Recorder]:
     """Within this context, calls of `model` in this thread are recorded and edited.
 
@@ -242,6 +251,8 @@ def recording(
         reader: Optional function of each layer, its arguments and keyword arguments before it is
             called, whose result is kept in its `Call`.
         batch_statistics: Let batch normalization use the statistics of the batch.
+        frozen: `id` of layers that are taken as not trainable: batch normalization among them
+            keeps to its moving statistics.
 
     Yields:
         The `Recorder`.
@@ -251,7 +262,7 @@ def recording(
         MethodError: A batch normalization that is frozen shall use the statistics of the batch.
     """
     outer = getattr(_active, "recorder", None)
-    recorder = Recorder(model, edits, reader, batch_statistics)
+    recorder = Recorder(model, edits, reader, batch_statistics, frozen)
     with contextlib.ExitStack() as stack:
         for patch in _patches:
             stack.enter_context(patch.on())

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-import kerasviz.receptive_fields as room
-from kerasviz.errors import InputError, MethodError
+from kerasviz.errors import InputError
 from kerasviz.probe.settings import whole
 from kerasviz.receptive_fields.snapshots import KIND, MAPS, UNITS, WORDS, fields_of
 from kerasviz.receptive_fields.unit_fields import UnitFields
@@ -277,13 +276,9 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _described(maps: np.ndarray) -> pd.DataFrame:
-    describe = getattr(room, "describe", None)
-    if describe is None:
-        raise MethodError(
-            "`fits` needs `kv.receptive_fields.describe`. Received: a kerasviz without it. "
-            "Leave `fits` at 0."
-        )
-    found: pd.DataFrame = describe(maps)
+    from kerasviz.receptive_fields.description import describe
+
+    found = describe(maps)
     return found.assign(error=found[["gabor_error", "dog_error"]].min(axis=1))
 
 

@@ -51,14 +51,19 @@ def channel_gradients_section(
 
 def by_layer(found: ChannelGradients) -> pd.DataFrame:
     """A row a layer: how many channels emit, the sum and median of their mean emission, and how
-    many times the median the strongest emits and absorbs."""
+    many times the median the strongest emits and absorbs; NaN where the median is 0."""
     groups = found.table.groupby("layer", sort=False)
     emission, absorption = groups["emission"], groups["absorption"]
     table = emission.agg(["count", "sum", "median"])
     table.columns = ["channels", "emission", "median_emission"]
-    table["strongest_emission"] = emission.max() / emission.median()
-    table["strongest_absorption"] = absorption.max() / absorption.median()
+    table["strongest_emission"] = _times_the_median(emission)
+    table["strongest_absorption"] = _times_the_median(absorption)
     return table
+
+
+def _times_the_median(groups: Any) -> pd.Series:
+    median = groups.median()
+    return groups.max() / median.where(median > 0)
 
 
 def channel_gradients_in_words(found: ChannelGradients) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasviz.errors import InputError, MethodError
+from kerasviz.errors import InputError
 from kerasviz.receptive_fields.development import Development, developed_layers
 from kerasviz.report.development_frames import strips
 from kerasviz.report.section import Section
@@ -172,7 +172,7 @@ def _table(found: Development, fits: int) -> tuple[pd.DataFrame, str]:
     """The table with fits, or, where that can't be, without and the reason."""
     try:
         return found.table(fits), ""
-    except (InputError, MethodError) as error:
+    except InputError as error:
         if not fits or not isinstance(fits, int):
             raise
         return found.table(), f"There are no fits. {error}"

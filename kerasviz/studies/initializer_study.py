@@ -6,24 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from kerasviz import samples
 from kerasviz.dynamics.comparison import compare_initializers
 from kerasviz.dynamics.comparison_result import Comparison
-from kerasviz.errors import InputError
-from kerasviz.probe.settings import whole
+from kerasviz.studies.small_pictures import CLASSES, SIZE, small_pictures
 
-SIZE = 32
-CLASSES = 10
 LEARNING_RATE = 1e-4
 TAPS = {
     "blocks": ("block_1", "block_2", "block_3"),
     "before ReLU": ("conv_1", "conv_2", "conv_3", "dense"),
 }
 WEIGHTS = ("conv_1/kernel", "conv_2/kernel", "conv_3/kernel", "dense/kernel")
-PATCHES = 4096
-DATA = ("patches", "cifar10")
 
 
 def initializer_network(initializer: Any = "glorot_uniform") -> keras.Model:
@@ -75,7 +68,7 @@ def initializers(
 
     Args:
         data: "patches": 4096 patches of photos, their classes the seven photos, and a quarter as
-            many for validation, all bundled. "cifar10": what `keras.datasets` downloads. Or
+            many for validation, all bundled. "cifar10": what `keras.datasets` downloads once. Or
             `((x_train, y_train), (x_validation, y_validation))` with pictures `(n, 32, 32, 3)` in
             [0, 255] and classes below 10.
         initializers: Name → initializer; None: the seven of
@@ -91,7 +84,7 @@ def initializers(
         A `kv.dynamics.Comparison`.
 
     Raises:
-        InputError: Settings out of range, or data of another shape.
+        InputError: Settings out of range, data of another shape, or CIFAR-10 out of reach.
 
     Example:
 
@@ -102,10 +95,10 @@ def initializers(
     print(found.words())
     ```
     """
-    parts = [_scaled(part) for part in _data(data, num_train)]
+    train, validation = small_pictures(data, num_train)
     return compare_initializers(
         initializer_network,
-        (parts[0], parts[1]),
+        ((train[0] / 127.5 - 1, train[1]), (validation[0] / 127.5 - 1, validation[1])),
         initializers,
         seeds=seeds,
         epochs=epochs,
@@ -114,32 +107,3 @@ def initializers(
         num_samples=num_samples,
         progress=progress,
     )
-
-
-def _data(data: Any, num_train: int | None) -> list[tuple[Any, Any]]:
-    count = None if num_train is None else whole(num_train, "num_train")
-    if isinstance(data, str) and data not in DATA:
-        raise InputError(
-            f"`data` must be one of {DATA}, or arrays. Received: {data!r}. Choose one of them."
-        )
-    if isinstance(data, str) and data == "patches":
-        found = samples.photo_patches(count or PATCHES, SIZE)
-        return [(found.x_train, found.y_train), (found.x_test, found.y_test)]
-    train, validation = keras.datasets.cifar10.load_data() if isinstance(data, str) else data
-    return [tuple(part[:count] for part in train), tuple(validation)]
-
-
-def _scaled(part: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures in [-1, 1] and flat classes."""
-    x, y = np.asarray(part[0]), np.asarray(part[1]).reshape(-1)
-    if x.shape[1:] != (SIZE, SIZE, 3) or len(x) != len(y):
-        raise InputError(
-            f"`data` must hold pictures (n, {SIZE}, {SIZE}, 3) and n classes. Received: "
-            f"{x.shape} and {y.shape}. Resize them."
-        )
-    if x.min() < 0 or x.max() > 255 or y.min() < 0 or y.max() >= CLASSES:
-        raise InputError(
-            f"`data` must hold pictures in [0, 255] and classes from 0 to {CLASSES - 1}. Received: "
-            f"{x.min()} to {x.max()} and {y.min()} to {y.max()}. Scale and number them so."
-        )
-    return (x / 127.5 - 1).astype("float32"), y

@@ -7,11 +7,34 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
-    pass
+    from kerasviz.weights.comparison import compare
+    from kerasviz.weights.depth import WeightsByDepth, by_depth
+    from kerasviz.weights.diagnosis import diagnose
+    from kerasviz.weights.peers import unusual
+    from kerasviz.weights.spread import WeightDistribution, distribution
+    from kerasviz.weights.summary import summarize
 
-_HOMES: dict[str, str] = {}
+_HOMES = {
+    "WeightDistribution": "spread",
+    "WeightsByDepth": "depth",
+    "by_depth": "depth",
+    "compare": "comparison",
+    "diagnose": "diagnosis",
+    "distribution": "spread",
+    "summarize": "summary",
+    "unusual": "peers",
+}
 
-__all__: list[str] = []
+__all__ = [
+    "WeightDistribution",
+    "WeightsByDepth",
+    "by_depth",
+    "compare",
+    "diagnose",
+    "distribution",
+    "summarize",
+    "unusual",
+]
 
 __getattr__ = lazily(__name__, _HOMES)
 

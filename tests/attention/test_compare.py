@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import kerasviz as kv
-from kerasviz.attention import initial
 from kerasviz.errors import AddressError, InputError, MethodError
+from kerasviz.probe import initial_mixture as initial
 
 layers: Any = keras.layers
 GATE = {"gate": "gate/.*"}

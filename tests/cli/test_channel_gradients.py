@@ -45,12 +45,21 @@ def test_table_picture_and_page(run, convolving, image_file, tmp_path):
     assert [path.suffix for path in output.glob("*.png")] == [".png"]
 
 
-def test_an_unknown_definition(run, convolving, image_file, tmp_path):
-    result = run(
-        "channel-gradients", convolving, image_file, "--definition", "x", "--output", tmp_path / "o"
-    )
-    assert result.exit_code != 0
-    assert '`definition` must be "paper" or "code"' in result.output
+def test_an_unknown_definition(refused, image_file, tmp_path):
+    given = ("--definition", "x", "--output", tmp_path / "o")
+    said = refused("channel-gradients", "no.keras", image_file, *given)
+    assert said == "Expected --definition paper or code. Received: x. Choose one of them."
+    assert not (tmp_path / "o").exists()
+
+
+def test_nan_in_a_weight(refused, convolving, image_file, tmp_path):
+    model = keras.models.load_model(convolving)
+    model.get_layer("conv_2").bias.assign([np.nan] * 5)
+    model.save(tmp_path / "nan.keras")
+    given = (tmp_path / "nan.keras", image_file, "--output", tmp_path / "o")
+    said = refused("channel-gradients", *given)
+    assert said.startswith("Expected finite gradients at 'conv_")
+    assert "Look for NaN in the model's weights" in said
 
 
 def test_words_name_the_channel_that_stands_out():
@@ -68,3 +77,16 @@ def test_words_name_the_channel_that_stands_out():
         "conv: channel 2 emits 26.7 times the median of its layer.",
         "conv: 1 channel emits nothing on any input.",
     ]
+
+
+def test_where_most_channels_are_idle_nothing_is_divided_by_their_median():
+    from kerasviz.report.channel_gradients import by_layer, channel_gradients_in_words
+
+    emission = np.array([[0.0, 0.0, 0.0, 2.0]])
+    table = pd.DataFrame({"layer": "conv", "channel": range(4), "absorption": 1.0})
+    table["emission"] = table["emission_max"] = emission[0]
+    found = ChannelGradients(
+        table, {"conv": emission}, {"conv": emission}, "paper", "", False, 1, (), {}
+    )
+    assert np.isnan(by_layer(found).loc["conv", "strongest_emission"])
+    assert channel_gradients_in_words(found) == ["conv: 3 channels emit nothing on any input."]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,39 +14,94 @@ import pytest
 from kerasviz import samples, studies
 from kerasviz.dynamics import usual_initializers
 from kerasviz.errors import InputError
+from kerasviz.studies import initializer_study
+
+pytestmark = pytest.mark.usefixtures("unoptimized_graphs")
 
 
 @pytest.fixture
-def two_initializers(monkeypatch):
-    found = usual_initializers.standard_initializers()
-    chosen = {name: found[name] for name in ("orthogonal", "ones")}
+def one_initializer(monkeypatch):
+    chosen = {"ones": usual_initializers.standard_initializers()["ones"]}
     monkeypatch.setattr(usual_initializers, "standard_initializers", lambda: chosen)
 
 
-def test_tables_pictures_and_page(run, two_initializers, tmp_path):
+@pytest.fixture(scope="module")
+def patches() -> samples.PhotoPatches:
+    return samples.photo_patches(32)
+
+
+def parts(patches: samples.PhotoPatches) -> Any:
+    """As Keras returns CIFAR-10: uint8, classes in a column."""
+    train, test = (patches.x_train, patches.y_train), (patches.x_test, patches.y_test)
+    return tuple((x, y[:, None].astype("uint8")) for x, y in (train, test))
+
+
+def test_tables_pictures_and_page(run, one_initializer, patches, monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: parts(patches))
+    monkeypatch.setattr("kerasviz.cli.study._DPI", 40)
+    few = functools.partial(initializer_study.initializers, num_samples=16)
+    monkeypatch.setattr(initializer_study, "initializers", few)
     output = tmp_path / "out"
-    given = ("--epochs", 1, "--seeds", 1, "--samples", 64, "--output", output)
+    given = ("--data", "cifar10", "--epochs", 1, "--seeds", 1, "--samples", 24, "--output", output)
     result = run("study", "initializers", *given)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == str(output / "report.html")
-    assert "Weight variance grows: is open for orthogonal; is undefined" in result.stdout
+    said = "Weight variance grows: is undefined (a variance is 0, or not finite) for ones."
+    assert said in result.stdout
     features = pd.read_csv(output / "features.csv")
-    assert len(features) == 2 * 2 * 3 * 7
+    assert len(features) == 2 * 3 * 7
+    first = features[(features["layer"] == "conv_1") & ~features["trained"]]
+    counted = first.groupby("inputs")["count"].first() / (32 * 32 * 16)
+    assert counted.to_dict() == {"train": 16, "validation": 8, "noise": 16}
     weights = pd.read_csv(output / "weights.csv").set_index(["initializer", "layer", "trained"])
     assert weights.loc[("ones", "dense/kernel", False), ["mean", "std"]].tolist() == [1.0, 0.0]
-    orthogonal = weights.loc[("orthogonal", "dense/kernel", False), "std"]
-    assert orthogonal == pytest.approx((2 / 1024) ** 0.5, rel=1e-3)
+    assert weights.loc[("ones", "dense/kernel", True), "std"] > 0
     assert {path.name for path in output.glob("*.png")} == {"weights.png", "features.png"}
-    assert len(pd.read_csv(output / "training.csv")) == 2
+    assert len(pd.read_csv(output / "training.csv")) == 1
     summary = json.loads((output / "summary.json").read_text())
-    assert (summary["data"], summary["seeds"], summary["epochs"]) == ("patches", [0], 1)
+    assert (summary["data"], summary["seeds"], summary["epochs"]) == ("cifar10", [0], 1)
     page = (output / "report.html").read_text()
     assert "With one seed there are no intervals" in page
 
 
+def test_no_copy_of_cifar10(refused, monkeypatch, tmp_path):
+    def fail() -> None:
+        raise Exception("URL fetch failure on https://there: None -- [Errno -2]\nmore")
+
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", fail)
+    said = refused("study", "initializers", "--data", "cifar10", "--output", tmp_path / "o")
+    assert said.startswith("Expected CIFAR-10, which Keras downloads once and keeps. Received: no")
+    assert "(URL fetch failure on https://there: None -- [Errno -2])" in said
+    assert said.endswith("(on the command line: --data FILE.npz).")
+
+
+def test_arrays_of_a_file(run, refused, patches, monkeypatch, tmp_path):
+    asked = []
+
+    def stop(build, data, *_, **__):
+        asked.append(data)
+        raise InputError("Stop here.")
+
+    monkeypatch.setattr("kerasviz.studies.initializer_study.compare_initializers", stop)
+    (x, y), (x_test, y_test) = parts(patches)
+    path, given = tmp_path / "own.npz", ("--output", tmp_path / "o")
+    np.savez(path, x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    assert refused("study", "initializers", "--data", path, *given) == "Stop here."
+    np.testing.assert_allclose(asked[0][0][0], x / 127.5 - 1, atol=1e-6)
+    np.testing.assert_array_equal(asked[0][1][1], y_test[:, 0])
+    np.savez(path, x_train=x, labels=y)
+    said = refused("study", "initializers", "--data", path, *given)
+    assert said.startswith("Expected a .npz file with x_train, y_train, x_test, y_test.")
+    assert "which holds x_train, labels." in said
+    path.write_bytes(path.read_bytes()[:900])
+    assert "cannot be read" in refused("study", "initializers", "--data", path, *given)
+    said = refused("study", "initializers", "--data", tmp_path / "none.npz", *given)
+    assert "No such file" in said
+
+
 def test_unknown_data(refused, tmp_path):
     said = refused("study", "initializers", "--data", "mnist", "--output", tmp_path / "o")
-    assert said.startswith("Expected --data patches or cifar10. Received: mnist.")
+    assert said.startswith("Expected --data patches, cifar10 or a .npz file. Received: mnist.")
     assert not (tmp_path / "o").exists()
 
 
@@ -60,23 +117,84 @@ def test_the_network_is_that_of_the_study():
     assert model.output.shape == (None, 10)
 
 
-def test_own_pictures_are_scaled_and_checked(monkeypatch):
+def test_own_pictures_are_scaled_and_checked(monkeypatch, patches):
     asked = {}
     target = "kerasviz.studies.initializer_study.compare_initializers"
     monkeypatch.setattr(target, lambda build, data, *_, **kwargs: asked.update(data=data, **kwargs))
-    patches = samples.photo_patches(14)
-    train, test = (patches.x_train, patches.y_train), (patches.x_test, patches.y_test[:, None])
+    train, test = parts(patches)
     studies.initializers((train, test), num_train=7)
     (x, y), (x_test, y_test) = asked["data"]
     np.testing.assert_allclose(x, patches.x_train[:7] / 127.5 - 1, atol=1e-6)
-    assert (len(y), len(x_test), y_test.shape) == (7, 3, (3,))
+    assert (len(y), len(x_test), y_test.shape) == (7, 8, (8,))
     assert [layer for group in asked["layers"].values() for layer in group] == [
         *["block_1", "block_2", "block_3"],
         *["conv_1", "conv_2", "conv_3", "dense"],
     ]
-    with pytest.raises(InputError, match=r"pictures \(n, 32, 32, 3\)"):
-        studies.initializers(((train[0][:, :8], train[1]), test))
-    with pytest.raises(InputError, match=r"\[0, 255\] and classes from 0 to 9"):
-        studies.initializers(((train[0], train[1] + 9), test))
+    studies.initializers(num_train=32)
+    np.testing.assert_allclose(asked["data"][1][0], patches.x_test / 127.5 - 1, atol=1e-6)
+
+
+REFUSED = {
+    "size": (lambda x, y: (x[:, :8], y), r"pictures \(n, 32, 32, 3\)"),
+    "none": (lambda x, y: (x[:0], y[:0]), "one at least"),
+    "lengths": (lambda x, y: (x, y[:-1]), "n classes"),
+    "range": (lambda x, y: (x * 2.0, y), r"\[0, 255\] and classes from 0 to 9"),
+    "classes": (lambda x, y: (x, y + 9), r"\[0, 255\] and classes from 0 to 9"),
+    "nan": (lambda x, y: (np.full(x.shape, np.nan), y), "Received: nan to nan"),
+    "text": (lambda x, y: (x, y.astype(str)), "classes of whole numbers"),
+    "probabilities": (lambda x, y: (x, y / 9), "classes of whole numbers"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_pictures_that_do_not_fit(name, patches):
+    change, message = REFUSED[name]
+    train, test = parts(patches)
+    with pytest.raises(InputError, match=message):
+        studies.initializers((change(*train), test))
+    with pytest.raises(InputError, match=message):
+        studies.initializers((train, change(*test)))
+
+
+def test_data_of_no_known_form():
     with pytest.raises(InputError, match="Received: 'mnist'"):
         studies.initializers("mnist")
+    with pytest.raises(InputError, match="Received: ndarray"):
+        studies.initializers(np.zeros((2, 32, 32, 3)))
+
+
+def test_receptive_fields_from_end_to_end(run, monkeypatch, tmp_path):
+    from kerasviz.studies import field_study
+
+    tiny = {"kernel_size": 3, "pooling": "everywhere"}
+    known = {"narrow": tiny, "wide": {**tiny, "bottleneck": None}, "other": {}}
+    monkeypatch.setattr(field_study, "retina_variants", lambda: known)
+    fields = np.zeros((2, 32, 32, 3), "float32")
+    fields[:, 14:19, 15] = 1
+    monkeypatch.setattr(
+        field_study.receptive_fields,
+        "__kwdefaults__",
+        {**field_study.receptive_fields.__kwdefaults__, "fields": lambda model, layer: fields},
+    )
+    output = tmp_path / "out"
+    given = ("--variant", "narrow", "--variant", "wide", "--epochs", 1, "--seeds", 1, "--color")
+    result = run("study", "receptive-fields", *given, "--samples", 64, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == str(output / "report.html")
+    assert (
+        "unclear for narrow against wide, bottleneck (+0.000 [nan, nan], 1 seeds)" in result.stdout
+    )
+    assert len(pd.read_csv(output / "units.csv")) == 2 * 3 * 2
+    assert len(pd.read_csv(output / "findings.csv")) == 3 + 1
+    assert pd.read_csv(output / "training.csv")["val_accuracy"].notna().all()
+    names = {path.stem for path in output.glob("*.png")}
+    assert names == {"bottleneck", "mid", "last", "orientations"}
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["data"], summary["seeds"], summary["epochs"]) == ("patches", [0], 1)
+    assert "What shapes receptive fields" in (output / "report.html").read_text()
+
+
+def test_unknown_variant(refused, tmp_path):
+    said = refused("study", "receptive-fields", "--variant", "kernel 4", "--output", tmp_path / "o")
+    assert said.startswith("Expected --variant to be one of kernel 9, kernel 7,")
+    assert said.endswith("Received: kernel 4. Leave it out for all.")

@@ -15,7 +15,7 @@ from keras import layers
 import kerasviz as kv
 from kerasviz.dynamics import ChannelGradients, channel_gradients
 from kerasviz.dynamics.channel_reading import ChannelGradientReader
-from kerasviz.errors import AddressError, InputError, MethodError, TargetError
+from kerasviz.errors import AddressError, InputError, KerasvizWarning, MethodError, TargetError
 from tests.models import KINDS
 from tests.reference.channel_gradients import confident, parts
 
@@ -52,6 +52,7 @@ BRANCHES: dict[int, dict[str, Callable[[], Any]]] = {
         "same": lambda: L.Conv3D(3, 2, padding="same"),
         "strided": lambda: L.Conv3D(3, (1, 2, 3), strides=2, padding="same"),
         "dilated": lambda: L.Conv3D(2, 2, dilation_rate=2, padding="same"),
+        "grouped": lambda: L.Conv3D(4, 2, groups=2, padding="same"),
         "transposed": lambda: L.Conv3DTranspose(2, 2, strides=2, padding="same"),
     },
 }
@@ -221,6 +222,20 @@ def test_frozen_normalization_cannot_use_batch_statistics() -> None:
     model.get_layer("norm").trainable = False
     with pytest.raises(MethodError, match="'norm', which is frozen"):
         channel_gradients(model, np.zeros((1, 6, 5, 3)), batch_statistics=True, verbose=0)
+
+
+@pytest.mark.filterwarnings("error::kerasviz.errors.KerasvizWarning")
+def test_a_map_of_one_position_has_no_gradient_by_its_own_statistics() -> None:
+    image = keras.Input((4, 4, 2))
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(3, 4, name="conv")(image))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(size=(2, 4, 4, 2)).astype("float32")
+    assert channel_gradients(model, images, loss=1, verbose=0)["emission"].min() > 0
+    with pytest.warns(KerasvizWarning, match="zero in all of them. By its own statistics"):
+        table = channel_gradients(model, images, loss=1, batch_statistics=True, verbose=0)
+    assert (table[["absorption_max", "emission_max"]].fillna(0) == 0).all(axis=None)
+    with pytest.warns(KerasvizWarning, match="Look for a loss that is constant"):
+        channel_gradients(model, images, loss=lambda z: 0 * z[:, 0], verbose=0)
 
 
 LOSSES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {

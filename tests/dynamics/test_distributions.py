@@ -7,12 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 import kerasviz as kv
 from kerasviz.dynamics.distribution_reader import DistributionReader, WeightReader
 from kerasviz.dynamics.distribution_result import Distributions
+from kerasviz.dynamics.sampled_reader import SampledReader
 from kerasviz.dynamics.tables import weight_distributions
 from kerasviz.errors import AddressError, InputError, KerasvizError
 from tests.conftest import build
@@ -157,10 +159,21 @@ def test_replicas_give_the_numbers_of_one_device() -> None:
     np.testing.assert_array_equal(found.counts.sum(axis=1), wanted.counts.sum(axis=1))
 
 
+@pytest.mark.parametrize(
+    "case", ["shared_encoder", "channels_first", "mixed_float16"], indirect=True
+)
+def test_a_sample_as_large_as_the_whole_gives_the_same(case: Case) -> None:
+    wanted = DistributionReader(case.model).read(case.inputs, batch_size=7, verbose=0)
+    found = SampledReader(case.model, most_values=10**6).read(case.inputs, batch_size=4)
+    pd.testing.assert_frame_equal(found.table, wanted.table, rtol=2e-3, atol=1e-4)
+    np.testing.assert_array_equal(found.counts.sum(axis=1), wanted.counts.sum(axis=1))
+
+
 def test_fewer_values_are_looked_at_and_the_ends_are_those_of_all() -> None:
     model = network()
     wanted = DistributionReader(model).read(IMAGES, batch_size=4, verbose=0).table
-    found = DistributionReader(model, most_values=200).read(IMAGES, batch_size=4, verbose=0).table
+    reader = SampledReader(model, most_values=200)
+    found = reader.read(IMAGES, batch_size=4).table
     assert found.loc["conv", "count"] == 400 < wanted.loc["conv", "count"]
     assert found.loc["linear", "count"] == wanted.loc["linear", "count"]
     ends = ["min", "max", "not_finite", "dead_units"]
@@ -170,8 +183,21 @@ def test_fewer_values_are_looked_at_and_the_ends_are_those_of_all() -> None:
     assert (difference <= 4 * wanted["std"] / np.sqrt(found["count"])).all()
     assert difference["conv"] > 0
     model.get_layer("conv").bias.assign([np.nan, 0.0, np.inf, 1.0])
-    spoilt = DistributionReader(model, ["conv"], most_values=10).read(IMAGES, verbose=0).table
+    spoilt = reader.read(IMAGES, batch_size=3).table
     assert spoilt.loc["conv", "not_finite"] == 7 * 36 * 2
+    assert spoilt.loc["conv", "dead_units"] == 0.0
+    assert reader.num_traces == 1
+
+
+def test_a_sample_of_weights_keeps_their_ends() -> None:
+    model = network()
+    model.get_layer("conv").kernel.assign_add(np.eye(108)[77].reshape(3, 3, 3, 4) * 50)
+    wanted = WeightReader(model).read().table
+    found = WeightReader(model, most_values=40).read().table
+    assert found.loc["conv/kernel", "count"] == 40
+    np.testing.assert_array_equal(found[["min", "max"]], wanted[["min", "max"]])
+    model.get_layer("conv").kernel.assign_add(np.eye(108)[3].reshape(3, 3, 3, 4) * np.nan)
+    assert WeightReader(model, most_values=40).read().table.loc["conv/kernel", "not_finite"] > 0
 
 
 def test_not_finite_activations_are_counted() -> None:

@@ -68,9 +68,14 @@ class DeadUnits(Statistic):
 
     def by_unit(self, tensor: Any) -> Any:
         """Values `(n, units)` of a tensor."""
-        last = len(tensor.shape) - 1
-        moved = tensor if self.axis in (-1, last) else ops.moveaxis(tensor, self.axis, -1)
-        return ops.reshape(moved, (-1, self.num_units))
+        return rows_by_unit(tensor, self.num_units, self.axis)
+
+
+def rows_by_unit(tensor: Any, num_units: int, axis: int) -> Any:
+    """Values `(n, units)` of a tensor whose axis of units is `axis`; one unit takes all."""
+    last = len(tensor.shape) - 1
+    moved = tensor if num_units == 1 or axis in (-1, last) else ops.moveaxis(tensor, axis, -1)
+    return ops.reshape(moved, (-1, num_units))
 
 
 def state_of_units(rows: Any, used: Any = None) -> Any:

@@ -191,12 +191,17 @@ class Trace:
             if ours:
                 kind = MethodError if ours[0].startswith("Expected") else TargetError
                 raise kind(ours[0]) from None
-            told = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
             raise InputError(
                 "`inputs` must hold values that the model can compute with. Received: values on "
-                f"which it failed: {told[0]}. Look for ids that an embedding does not have, and "
-                "for lengths that differ; `model(inputs)` fails likewise."
+                f"which it failed: {_gist(error)}. Look for ids that an embedding does not have, "
+                "and for lengths that differ; `model(inputs)` fails likewise."
             ) from error
+
+
+def _gist(error: Any) -> str:
+    """What an op says, without the lines about where it stands."""
+    lines = error.message.split(" [[")[0].strip().splitlines() or ["no message"]
+    return str(lines[-1] if lines[0].startswith("Graph execution error") else lines[0]).strip()
 
 
 @contextlib.contextmanager
@@ -288,6 +293,7 @@ def spec_of(array: np.ndarray) -> Any:
 
 Mark = Callable[[], Callable[[], None]]
 _inlining = threading.local()
+_REPLACED = "kerasviz/replaced"
 
 
 @contextlib.contextmanager
@@ -299,7 +305,7 @@ def inlined_functions(scope: Any, mark: Mark, required: bool = False) -> Iterato
     `tf.function`, arrays become tensors and masks stay behind.
 
     A function whose Python cannot run as it is, because it branches on tensors, becomes a new
-    function inside the graph.
+    function inside the graph; and so does one with a convolution that only XLA computes.
 
     Args:
         scope: The open `keras.StatelessScope`.
@@ -323,8 +329,13 @@ def _inlining_call(original: Callable[..., Any]) -> Callable[..., Any]:
         scope, mark, required = settings
         given, named = _signed(self, args), keras.tree.map_structure(_crossing, kwargs)
         undo, state = mark(), dict(scope.state_mapping)
+        number = len(_operations())
         try:
             outputs = self.python_function(*given, **named)
+            if any(_needs_xla(operation) for operation in _operations()[number:]):
+                undo()
+                seen, outputs = outputs, original(_copy(self, state, True), *given, **named)
+                _replace(seen, outputs)
         except KerasvizError:
             raise
         except Exception as error:
@@ -361,7 +372,31 @@ def _returned(value: Any) -> Any:
     return tf.convert_to_tensor(value) if isinstance(value, (int, float)) else _crossing(value)
 
 
-def _copy(function: Any, state: dict[int, Any]) -> Any:
+def replacement(tensor: Any) -> Any:
+    """What is computed in place of a tensor of a graph; most are computed themselves."""
+    pairs = tensor.graph.get_collection(_REPLACED)
+    return next((new for old, new in pairs if old is tensor), tensor)
+
+
+def _replace(seen: Any, computed: Any) -> None:
+    graph = tf.compat.v1.get_default_graph()
+    for pair in zip(keras.tree.flatten(seen), keras.tree.flatten(computed), strict=True):
+        graph.add_to_collection(_REPLACED, pair)
+
+
+def _operations() -> list[Any]:
+    return list(tf.compat.v1.get_default_graph().get_operations())
+
+
+def _needs_xla(operation: Any) -> bool:
+    """Whether this is a grouped convolution over three axes, which Keras leaves to XLA on a CPU."""
+    if operation.type != "Conv3D" or tf.config.list_logical_devices("GPU"):
+        return False
+    is_first = operation.get_attr("data_format") == b"NCDHW"
+    return operation.inputs[0].shape[1 if is_first else 4] != operation.inputs[1].shape[3]
+
+
+def _copy(function: Any, state: dict[int, Any], jit_compile: bool | None = None) -> Any:
     """A new function of the same Python, whose updates of variables stay inside."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -369,7 +404,7 @@ def _copy(function: Any, state: dict[int, Any]) -> Any:
             inner.state_mapping.update(state)
             return function.python_function(*args, **kwargs)
 
-    return tf.function(run)
+    return tf.function(run, jit_compile=jit_compile)
 
 
 def _refuse_closed(function: Any, error: Exception) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasviz.probe.backend.compiled import replacement
+
 PLAIN = {"Conv2D", "Conv3D"}
 DEPTHWISE = {"DepthwiseConv2dNative"}
 TRANSPOSED = {"Conv2DBackpropInput", "Conv3DBackpropInputV2"}
@@ -112,7 +114,8 @@ def _convolution(op: Any) -> Convolution | None:
     if not walk.back() or not walk.forward():
         return None
     axes = tuple(walk.axes)
-    return Convolution(kind, walk.source, walk.output, kernel, groups, axes, walk.channels)
+    output = replacement(walk.output)
+    return Convolution(kind, walk.source, output, kernel, groups, axes, walk.channels)
 
 
 def _kind(op: Any) -> str:

@@ -1,0 +1,157 @@
+"""`kerasviz weights`: what a model is made of, and which layers look unusual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasviz.cli.outputs import OutputFolder
+from kerasviz.cli.progress import Steps
+from kerasviz.cli.quiet import import_keras
+from kerasviz.cli.tables import print_table, records
+from kerasviz.errors import MethodError
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from kerasviz.report import Section
+
+SHOWN = ("score", "statistic", "value", "usual")
+MOST = 10
+_DPI = 150
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """What the command line asks for; see `kerasviz weights --help`."""
+
+    model: str
+    layers: Sequence[str] = ()
+    compare: str | None = None
+    output: Path = Path("kerasviz-weights")
+    imports: Sequence[str] = field(default=())
+    debug: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The parts of the page, and the tables that are also files."""
+
+    sections: list[Section] = field(default_factory=list)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def run_weights(options: WeightOptions) -> None:
+    """Describe a model's weights.
+
+    Args:
+        options: What the command line asks for.
+
+    Raises:
+        KerasvizError: What is asked for cannot be done; the message says why.
+    """
+    folder = OutputFolder(options.output)
+    with Steps() as steps:
+        with steps.step("Starting TensorFlow"):
+            import_keras(options.debug)
+        model = _load(options.model, options, steps)
+        other = _load(options.compare, options, steps) if options.compare else None
+        found = _Found()
+        layers = _layers(model, options, steps)
+        _unusual(model, found, steps)
+        _by_depth(model, found, steps)
+        found.sections.extend(layers)
+        if other is not None:
+            _compared(model, other, found, steps)
+        page = _write(options, model, found, folder, steps)
+    print(page)
+
+
+def _load(spec: str, options: WeightOptions, steps: Steps) -> keras.Model:
+    from kerasviz.cli.models import load_model
+    from kerasviz.cli.saved_models import expect_layers
+
+    with steps.step(f"Loading {spec}"):
+        model = load_model(spec, options.imports)
+        expect_layers(model)
+    return model
+
+
+def _layers(model: keras.Model, options: WeightOptions, steps: Steps) -> list[Section]:
+    """A part of the page for each layer that is named: first of all, for a name may be wrong."""
+    from kerasviz import weights
+    from kerasviz.report import weights as report
+
+    sections = []
+    for address in dict.fromkeys(options.layers):
+        with steps.step(f"Reading {address}"):
+            found = weights.distribution(model, address)
+            sections.append(report.distribution_section(found, address))
+    return sections
+
+
+def _unusual(model: keras.Model, found: _Found, steps: Steps) -> None:
+    from kerasviz import weights
+    from kerasviz.probe.provenance import provenance
+    from kerasviz.report import weights as report
+
+    with steps.step("Describing the weights"):
+        table = weights.summarize(model)
+        ranking = weights.unusual(table)
+    with steps.step("Looking for what is wrong"):
+        findings, known = weights.diagnose(model), provenance(model)
+    for sentence in (*report.findings_in_words(findings), *report.unusual_in_words(ranking)):
+        steps.say(sentence)
+    if len(ranking):
+        print_table(ranking.head(MOST)[[*SHOWN]])
+    found.tables.update(weights=table, findings=findings, unusual=ranking)
+    found.sections.append(report.unusual_section(findings, ranking, provenance=known))
+    found.sections.append(report.summary_section(table))
+
+
+def _by_depth(model: keras.Model, found: _Found, steps: Steps) -> None:
+    from kerasviz import weights
+    from kerasviz.report import weights as report
+
+    with steps.step("Drawing weights by depth"):
+        try:
+            section = report.depth_section(weights.by_depth(model))
+        except MethodError as error:
+            steps.say(str(error))
+            return
+    found.sections.insert(1, section)
+
+
+def _compared(model: keras.Model, other: keras.Model, found: _Found, steps: Steps) -> None:
+    from kerasviz import weights
+    from kerasviz.report import weights as report
+
+    with steps.step("Comparing models"):
+        table = weights.compare(model, other)
+        found.sections.append(report.comparison_section(table))
+        found.tables["comparison"] = table
+
+
+def _write(
+    options: WeightOptions, model: keras.Model, found: _Found, folder: OutputFolder, steps: Steps
+) -> Path:
+    import kerasviz
+    from kerasviz.plots import to_png
+    from kerasviz.probe.provenance import provenance
+
+    page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
+    content: dict[str, Any] = {"page": page.name, "model": options.model, **provenance(model)}
+    content["tables"] = {name: records(table) for name, table in found.tables.items()}
+    with steps.step("Writing the page"):
+        for name, table in found.tables.items():
+            folder.write(folder.file(name, ".csv"), table.to_csv().encode())
+        for section in found.sections:
+            for caption, figure in section.figures.items():
+                picture = figure if isinstance(figure, bytes) else to_png(figure, dpi=_DPI)
+                folder.write(folder.file(caption, ".png"), picture)
+        kerasviz.report.write(page, *found.sections, title=f"What {model.name} is made of")
+        folder.write_json(summary, content)
+    return page

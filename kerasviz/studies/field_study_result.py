@@ -1,0 +1,199 @@
+"""What the study of receptive fields found."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasviz.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+ROUNDER = "a bottleneck of one channel gives rounder fields than none"
+ORIENTED = "fields after a bottleneck of one channel are less round than in it"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FieldStudy:
+    """Receptive fields of variants of one network, trained from several seeds.
+
+    Args:
+        table: A row a unit: `variant`, `seed`, `layer`, `unit`, and the columns of
+            `kv.receptive_fields.describe`.
+        training: A row an epoch: `variant`, `seed`, `epoch`, `loss`, `accuracy`, and in the last
+            one `val_loss` and `val_accuracy`.
+        maps: (variant, seed, layer) → (units, 32, 32, colours) float32.
+        variants: Name → settings of `retina`.
+        seeds: Seeds.
+        layers: Layers, in order of depth.
+        provenance: Versions, settings, time.
+    """
+
+    table: pd.DataFrame
+    training: pd.DataFrame
+    maps: dict[tuple[str, int, str], np.ndarray]
+    variants: dict[str, dict[str, Any]]
+    seeds: tuple[int, ...]
+    layers: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    def __repr__(self) -> str:
+        epochs = self.provenance.get("epochs")
+        return f"FieldStudy({[*self.variants]}, {len(self.seeds)} seeds, {epochs} epochs)"
+
+    def summary(self) -> pd.DataFrame:
+        """A row a variant and layer: `val_accuracy` (mean over seeds), `gabor`, `dog`, `other` and
+        `dead` (share of the units of all seeds), `orientation_std` and `orientation_ratio`
+        (median over units, mean over seeds)."""
+        import pandas as pd
+
+        accuracy = self.training.groupby("variant")["val_accuracy"].mean().to_dict()
+        rows = []
+        for (variant, layer), part in self.table.groupby(["variant", "layer"], sort=False):
+            row = {"variant": variant, "layer": layer, "val_accuracy": accuracy[variant]}
+            row |= {
+                kind: (part["type"] == kind).mean() for kind in ("gabor", "dog", "other", "dead")
+            }
+            for name in ("orientation_std", "orientation_ratio"):
+                row[name] = part.groupby("seed")[name].median().mean()
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def findings(self, confidence: float = 0.95) -> pd.DataFrame:
+        """What a bottleneck of one channel does to `orientation_std`, 0 of which is round.
+
+        - "a bottleneck of one channel gives rounder fields than none": mean of a layer's units
+          with such a bottleneck, less that of the variant that differs in nothing else; holds
+          below 0.
+        - "fields after a bottleneck of one channel are less round than in it": mean of the layer
+          "mid", less that of "bottleneck"; holds above 0.
+
+        Args:
+            confidence: Of the intervals, in (0, 1).
+
+        Returns:
+            DataFrame: `finding`, `variant`, `against`, `layer`, `estimate` (mean difference over
+            the seeds that have both), `low` and `high` (Student's t interval of that mean, paired
+            by seed; NaN for fewer than two), `seeds` (how many), `holds`: "yes", "no", "unclear"
+            where the interval holds 0 or there is none. No row where no variants make a pair.
+
+        Raises:
+            InputError: A confidence outside of (0, 1).
+        """
+        import pandas as pd
+
+        if not 0 < confidence < 1:
+            raise InputError(f"`confidence` must be in (0, 1). Received: {confidence!r}. Try 0.95.")
+        means = self.table.groupby(["variant", "layer", "seed"])["orientation_std"].mean()
+        rows = [
+            _row(ROUNDER, (narrow, wide, layer), (narrow, layer), (wide, layer), means, confidence)
+            for narrow, wide in self._pairs()
+            for layer in self.layers
+        ]
+        if {"bottleneck", "mid"} <= set(self.layers):
+            rows += [
+                _row(
+                    ORIENTED,
+                    (name, name, "mid"),
+                    (name, "mid"),
+                    (name, "bottleneck"),
+                    means,
+                    confidence,
+                )
+                for name, settings in self.variants.items()
+                if settings.get("bottleneck", 1) == 1
+            ]
+        columns = ["finding", "variant", "against", "layer", "estimate", "low", "high", "seeds"]
+        return pd.DataFrame(rows, columns=[*columns, "holds"])
+
+    def words(self, confidence: float = 0.95) -> list[str]:
+        """A sentence a finding."""
+        return [
+            f"{row['finding'].capitalize()}: {row['holds']} for {row['variant']}"
+            + (f" against {row['against']}" if row["against"] != row["variant"] else "")
+            + f", {row['layer']} ({row['estimate']:+.3f} [{row['low']:.3f}, {row['high']:.3f}], "
+            f"{row['seeds']} seeds)."
+            for row in self.findings(confidence).to_dict("records")
+        ]
+
+    def plot(
+        self, layer: str = "bottleneck", seed: int | None = None, num: int = 8, **kwargs: Any
+    ) -> Figure:
+        """Receptive fields of a layer: a row a variant.
+
+        Args:
+            layer: Which layer.
+            seed: Which training; None: the first.
+            num: Units a row, at most.
+            **kwargs: `title` of `kv.plots.field_rows`.
+
+        Raises:
+            InputError: No such layer or seed.
+        """
+        from kerasviz.plots.variant_fields import field_rows
+
+        wanted = self.seeds[0] if seed is None else seed
+        if layer not in self.layers or wanted not in self.seeds:
+            raise InputError(
+                f"`layer` must be one of {self.layers} and `seed` one of {self.seeds}. Received: "
+                f"{layer!r} and {seed!r}. Choose others."
+            )
+        table = self.table[(self.table["layer"] == layer) & (self.table["seed"] == wanted)]
+        maps = {name: self.maps[name, wanted, layer][:num] for name in self.variants}
+        notes = {
+            str(name): [
+                f"{row.type}, {row.orientation_std:.2f}" for row in part.head(num).itertuples()
+            ]
+            for name, part in table.groupby("variant")
+        }
+        kwargs.setdefault("title", f"Receptive fields of {layer}")
+        return field_rows(maps, notes, **kwargs)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Variants with a bottleneck of one channel, and those that differ only in having none."""
+        rests: dict[Any, str] = {}
+        for name, settings in self.variants.items():
+            if settings.get("bottleneck", 1) is None:
+                rests[_rest(settings)] = name
+        return [
+            (name, rests[_rest(settings)])
+            for name, settings in self.variants.items()
+            if settings.get("bottleneck", 1) == 1 and _rest(settings) in rests
+        ]
+
+
+def _rest(settings: dict[str, Any]) -> Any:
+    usual = {"kernel_size": 9, "activation": "relu", "pooling": "none", **settings}
+    return tuple(sorted((key, value) for key, value in usual.items() if key != "bottleneck"))
+
+
+def _row(
+    finding: str,
+    names: tuple[str, str, str],
+    one: tuple[str, str],
+    other: tuple[str, str],
+    means: pd.Series,
+    confidence: float,
+) -> dict[str, Any]:
+    from scipy import stats
+
+    values = (means.loc[one] - means.loc[other]).dropna().to_numpy()
+    estimate = float(values.mean()) if len(values) else np.nan
+    low = high = np.nan
+    if len(values) > 1:
+        reach = stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * stats.sem(values)
+        low, high = estimate - reach, estimate + reach
+    sides = (high < 0, low > 0) if finding == ROUNDER else (low > 0, high < 0)
+    return {
+        "finding": finding,
+        **dict(zip(("variant", "against", "layer"), names, strict=True)),
+        "estimate": estimate,
+        "low": float(low),
+        "high": float(high),
+        "seeds": len(values),
+        "holds": "yes" if sides[0] else "no" if sides[1] else "unclear",
+    }

@@ -1,0 +1,178 @@
+"""The network of the study, its data, and what its result says."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasviz as kv
+from kerasviz import samples, studies
+from kerasviz.errors import InputError
+from kerasviz.studies.field_study import _scaled
+from kerasviz.studies.field_study_result import ORIENTED, ROUNDER
+
+TINY = {"kernel_size": 3, "pooling": "everywhere"}
+
+
+@pytest.fixture(scope="module")
+def found() -> studies.FieldStudy:
+    asked = []
+    result = studies.receptive_fields(
+        {"narrow": TINY, "wide": {**TINY, "bottleneck": 2, "activation": "gelu"}},
+        seeds=[3],
+        epochs=2,
+        num_train=70,
+        layers=["bottleneck"],
+        progress=lambda *told: asked.append(told),
+    )
+    assert asked == [("narrow", 3, 1), ("narrow", 3, 2), ("wide", 3, 1), ("wide", 3, 2)]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("pooling", "sizes"),
+    [
+        ("none", (32, 32, 32, 32)),
+        ("early", (32, 16, 8, 8)),
+        ("late", (32, 32, 32, 16)),
+        ("everywhere", (32, 16, 8, 4)),
+    ],
+)
+def test_the_network_is_that_of_the_study(pooling: str, sizes: tuple[int, ...]) -> None:
+    model = studies.retina(5, "gelu", pooling, colors=3)
+    shapes = {
+        name: model.get_layer(name).output.shape[1:]
+        for name in ("conv_1", "bottleneck", "mid", "last")
+    }
+    channels = (32, 1, 32, 32)
+    assert list(shapes.values()) == [(s, s, c) for s, c in zip(sizes, channels, strict=True)]
+    last = sizes[-1] // (2 if pooling in ("late", "everywhere") else 1)
+    kernels = [w.shape for w in model.trainable_variables if "kernel" in w.path]
+    convolutions = [(5, 5, 3, 32), (5, 5, 32, 1), (5, 5, 1, 32), (5, 5, 32, 32)]
+    assert kernels == [*convolutions, (32 * last**2, 1024), (1024, 10)]
+    assert model.get_layer("mid_activation").activation is keras.activations.gelu
+    assert model.get_layer("mid").activation is keras.activations.linear
+    pools = [layer for layer in model.layers if "pool" in layer.name]
+    assert all(isinstance(layer, keras.layers.AveragePooling2D) for layer in pools)
+
+
+def test_a_seed_decides_the_weights() -> None:
+    one, same, other = (studies.retina(3, pooling="everywhere", seed=s) for s in (1, 1, 2))
+    weights = [m.get_layer("mid").get_weights()[0] for m in (one, same, other)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert np.abs(weights[0] - weights[2]).max() > 0.01
+    open_ = studies.retina(3, pooling="everywhere", bottleneck=None)
+    assert open_.get_layer("bottleneck").output.shape[-1] == 32
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(InputError, match="`pooling` must be one of"):
+        studies.retina(pooling="max")
+    with pytest.raises(InputError, match="`colors` must be 1 or 3"):
+        studies.retina(colors=2)
+    with pytest.raises(InputError, match="Received: 'reul'"):
+        studies.retina(activation="reul")
+    with pytest.raises(InputError, match="`bottleneck` must be a whole number from 1"):
+        studies.retina(bottleneck=0)
+    with pytest.raises(InputError, match="`learning_rate`"):
+        studies.retina(learning_rate=0)
+    with pytest.raises(InputError, match="at least one each"):
+        studies.receptive_fields(seeds=[])
+    with pytest.raises(InputError, match="'mnist'"):
+        studies.receptive_fields({"a": TINY}, data="mnist")
+    with pytest.raises(InputError, match="`layers` must be among"):
+        studies.receptive_fields({"a": TINY}, layers=["conv_9"])
+
+
+def test_the_variants_of_the_study_can_all_be_built() -> None:
+    variants = studies.retina_variants()
+    assert len(variants) == 12
+    pairs = studies.FieldStudy(*[None] * 3, variants, (), (), {})._pairs()
+    assert pairs == [("kernel 9", "kernel 9, no bottleneck")]
+    for settings in variants.values():
+        assert set(settings) <= {"kernel_size", "activation", "pooling", "bottleneck"}
+
+
+def test_what_is_measured_and_kept(found: studies.FieldStudy) -> None:
+    assert found.table.groupby("variant")["unit"].count().to_dict() == {"narrow": 1, "wide": 2}
+    field = found.maps["wide", 3, "bottleneck"]
+    assert field.shape == (2, 32, 32, 1)
+    again = kv.receptive_fields.describe(field)
+    kept = found.table[found.table["variant"] == "wide"]
+    np.testing.assert_allclose(kept["orientation_std"], again["orientation_std"])
+    training = found.training
+    assert training[["variant", "epoch"]].to_numpy().tolist() == [
+        *[["narrow", 1], ["narrow", 2]],
+        *[["wide", 1], ["wide", 2]],
+    ]
+    assert training["val_accuracy"].notna().tolist() == [False, True] * 2
+    summary = found.summary().set_index("variant")
+    assert summary.loc["wide", "orientation_std"] == pytest.approx(again["orientation_std"].mean())
+    assert summary[["gabor", "dog", "other", "dead"]].sum(axis=1).tolist() == [1, 1]
+    assert found.findings().empty
+    assert repr(found) == "FieldStudy(['narrow', 'wide'], 1 seeds, 2 epochs)"
+    figure = found.plot()
+    assert len(figure.axes) == 3
+    assert np.asarray(figure.axes[0].images[0].get_array()).shape == (8, 8)
+    with pytest.raises(InputError, match="one of"):
+        found.plot("mid")
+
+
+def by_hand(values: dict[tuple[str, str], list[float]]) -> studies.FieldStudy:
+    """A result with a unit a seed."""
+    rows = [
+        {"variant": variant, "layer": layer, "seed": seed, "orientation_std": value}
+        for (variant, layer), column in values.items()
+        for seed, value in enumerate(column)
+    ]
+    variants = {"one": {}, "none": {"bottleneck": None}}
+    layers = ("bottleneck", "mid")
+    return studies.FieldStudy(pd.DataFrame(rows), pd.DataFrame(), {}, variants, (0, 1), layers, {})
+
+
+def test_findings_are_paired_by_seed() -> None:
+    result = by_hand(
+        {
+            ("one", "bottleneck"): [0.10, 0.20, 0.30],
+            ("none", "bottleneck"): [0.20, 0.31, 0.39],
+            ("one", "mid"): [0.3, 0.2, 0.3],
+            ("none", "mid"): [0.1, 0.2],
+        }
+    )
+    table = result.findings().set_index(["finding", "layer"])
+    first = table.loc[ROUNDER, "bottleneck"]
+    reach = 4.302652729696142 * np.std([0.10, 0.11, 0.09], ddof=1) / 3**0.5
+    assert first["estimate"] == pytest.approx(-0.1)
+    assert (first["low"], first["high"]) == pytest.approx((-0.1 - reach, -0.1 + reach))
+    assert (first["holds"], first["against"], first["seeds"]) == ("yes", "none", 3)
+    second = table.loc[ROUNDER, "mid"]
+    assert (second["holds"], second["seeds"]) == ("unclear", 2)
+    assert second["estimate"] == pytest.approx(0.1)
+    assert table.loc[ORIENTED, "mid"]["estimate"] == pytest.approx(0.2 / 3)
+    assert "yes for one against none, bottleneck (-0.100 [" in result.words()[0]
+    with pytest.raises(InputError, match="`confidence`"):
+        result.findings(1.0)
+    swapped = by_hand(
+        {
+            ("one", "bottleneck"): [0.20, 0.31],
+            ("none", "bottleneck"): [0.10, 0.211],
+            ("one", "mid"): [0.3, 0.41],
+            ("none", "mid"): [0.1, 0.2],
+        }
+    )
+    assert swapped.findings()["holds"].tolist()[:3] == ["no", "no", "yes"]
+
+
+def test_own_pictures_are_scaled_and_checked() -> None:
+    patches = samples.photo_patches(14)
+    x, y = _scaled((patches.x_train, patches.y_train[:, None]), 1)
+    grey = patches.x_train.astype("float64") @ [0.299, 0.587, 0.114] / 255
+    np.testing.assert_allclose(x[..., 0], grey, atol=1e-6)
+    assert (x.dtype, x.shape, y.shape) == ("float32", (14, 32, 32, 1), (14,))
+    np.testing.assert_allclose(_scaled((patches.x_train, y), 3)[0] * 255, patches.x_train, atol=0.1)
+    with pytest.raises(InputError, match="1 or 3"):
+        _scaled((patches.x_train[:, :8], y), 1)
+    with pytest.raises(InputError, match="classes from 0 to 9"):
+        _scaled((patches.x_train, y + 9), 1)
