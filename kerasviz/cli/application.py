@@ -448,8 +448,8 @@ def report(
         typer.Option(
             metavar="N",
             min=0,
-            help="At how many epochs to fit watched receptive fields, about a quarter of a second "
-            "a unit. Default: 6.",
+            help="At how many epochs to fit watched receptive fields, up to a quarter of a second "
+            "a unit each. Default: 8.",
         ),
     ] = None,
     debug: Debug = False,

@@ -33,6 +33,7 @@ def run_report(
             import_keras(debug)
         import kerasviz
         from kerasviz.dynamics.folder import Run
+        from kerasviz.report.developing import FITS
         from kerasviz.report.training import run_sections
 
         page = output or folder / "report.html"
@@ -43,10 +44,10 @@ def run_report(
         for sentence in sections[0].text.split("\n\n")[:-1]:
             steps.say(sentence)
         name = run.manifest.get("model") or folder.name
-        settings = {} if fits is None else {"fits": fits}
+        count = FITS if fits is None else fits
         for layer, one in pages.items():
             with steps.step(f"Writing the page of {layer}"):
-                kerasviz.report.development(run, layer, one, **settings)
+                kerasviz.report.development(run, layer, one, fits=count)
         with steps.step("Writing the page"):
             kerasviz.report.write(page, *sections, title=f"How {name} got there")
     print(page)

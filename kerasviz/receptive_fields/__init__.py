@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
-    from kerasviz.receptive_fields.development import Development
     from kerasviz.receptive_fields.description import describe, draw_fits, plot_fits
+    from kerasviz.receptive_fields.development import Development
     from kerasviz.receptive_fields.effective import EffectiveField
     from kerasviz.receptive_fields.effective_measuring import EffectiveReceptiveField
     from kerasviz.receptive_fields.gradient_fields import GradientReceptiveField, maps

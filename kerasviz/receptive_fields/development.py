@@ -131,7 +131,7 @@ class Development:
 
         Args:
             fits: At how many snapshots, evenly spaced, to say what `describe` says of the maps;
-                that takes about a quarter of a second a unit.
+                that takes up to a quarter of a second a unit each.
 
         Returns:
             Index (epochs or steps, unit):

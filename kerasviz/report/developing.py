@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kerasviz.dynamics.folder import Run
 
-FITS = 6
+FITS = 8
 MOST_TIMES = 60
 READ = (
     "The gradient of each unit in the middle of the layer by the input, once before training and "
@@ -69,7 +69,7 @@ def development(
         layer: Address of the layer.
         path: The file; it is replaced in one step, missing folders are made.
         fits: At how many snapshots, evenly spaced, to fit Gabors and differences of Gaussians:
-            about a quarter of a second a unit. 0: none. Maps that can't be fitted are shown
+            up to a quarter of a second a unit each. 0: none. Maps that can't be fitted are shown
             without.
         title: Title of the page; None: the layer's.
 

@@ -66,5 +66,5 @@ def _png(pixels: np.ndarray) -> bytes:
 
     file = io.BytesIO()
     picture = Pictures.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    picture.save(file, format="PNG", optimize=True)
+    picture.save(file, format="PNG", compress_level=6)
     return file.getvalue()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasviz.errors import InputError
 from kerasviz.report.developing import development_sections
 from kerasviz.report.growth import growth_sections
 from kerasviz.report.section import Section
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from kerasviz.dynamics.folder import Run
 
@@ -46,7 +48,7 @@ def run_sections(run: Run, pages: Mapping[str, str] | None = None) -> list[Secti
         text="\n\n".join([*(one.text for one in found), READS if found else CALM]),
         figures={
             **({"The curves that these sentences come from": curves} if curves else {}),
-            "How training went": run.plot(),
+            **_curves(run),
         },
         tables=_advice_table(found),
         provenance=manifest,
@@ -67,6 +69,20 @@ def run_sections(run: Run, pages: Mapping[str, str] | None = None) -> list[Secti
     if tables:
         sections.append(Section("The last numbers", tables=tables))
     return sections
+
+
+def _curves(run: Run) -> dict[str, Figure]:
+    """The curves of a run; none of one that holds arrays only.
+
+    Raises:
+        InputError: Nothing was finished in the run.
+    """
+    try:
+        return {"How training went": run.plot()}
+    except InputError:
+        if not run.kinds:
+            raise
+        return {}
 
 
 def _advice_table(found: list[Any]) -> dict[str, pd.DataFrame]:
