@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 FITS = 8
 MOST_TIMES = 60
 READ = (
-    "The gradient of each unit in the middle of the layer by the input, once before training and "
-    "once an epoch. Grey is zero. Likeness is the cosine with the last map: a unit that comes "
-    "close to 1 early has found its shape early, not necessarily a good one."
+    "The gradient of each unit in the middle of the layer by the input, before training and each "
+    "time that the watcher looked. Grey is zero. Likeness is the cosine with the last map: a unit "
+    "that comes close to 1 early has found its shape early, not necessarily a good one."
 )
 MEASURES = {
     "error": "Unexplained by the better of two fits, Gabor and difference of Gaussians",

@@ -192,9 +192,9 @@ def test_refusals(watched, tmp_path) -> None:
     with pytest.raises(InputError, match=r"\['last', 'first'\].*Received: 'relu'"):
         Development(run, "relu")
     development = Development(run, "last")
-    with pytest.raises(InputError, match="`numbers`.*Received: 9"):
+    with pytest.raises(InputError, match=r"`numbers`.*Received: 9"):
         development.plot(numbers=[9])
-    with pytest.raises(InputError, match="`units`.*Received: 3"):
+    with pytest.raises(InputError, match=r"`units`.*Received: 3"):
         development.plot(units=[3])
     with pytest.raises(InputError, match="at least 5 pixels"):
         Development(run, "first").table(fits=1)
