@@ -24,7 +24,7 @@ from kerasviz import callbacks, dynamics, plots, receptive_fields, report, sampl
 
 SIZE, KERNEL, CHANNELS = 24, 7, 32
 NAMES = ("astronaut", "chelsea", "china", "coffee", "flower", "rocket")
-SHOWN = (0, 1, 2, 4, 8)
+SHOWN = (0, 1, 3, 8)
 
 
 def retina(classes: int) -> keras.Model:
@@ -68,15 +68,15 @@ def main(num: int, epochs: int, samples_of_noise: int, fits: int, run: Path, out
     path = output / "retina_development.png"
     shown = [number for number in SHOWN if number in development.numbers]
     title = "Fields of the layer after the bottleneck, as it learns"
-    path.write_bytes(plots.to_png(development.plot(shown, title=title), dpi=110))
+    path.write_bytes(plots.to_png(development.plot(shown, title=title), dpi=85))
     print(path)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--num", type=int, default=1800, help="how many patches to train on")
+    parser.add_argument("--num", type=int, default=1200, help="how many patches to train on")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--samples", type=int, default=16, help="of noise, for each field")
+    parser.add_argument("--samples", type=int, default=8, help="of noise, for each field")
     parser.add_argument("--fits", type=int, default=3, help="at how many epochs to fit fields")
     parser.add_argument("--run", type=Path, help="where to keep the run, and a page of it")
     parser.add_argument("--output", type=Path, default=Path("examples/output"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.probe.settings import whole
-from kerasviz.receptive_fields.snapshots import KIND, MAPS, UNITS, WORDS, fields_of
+from kerasviz.receptive_fields.snapshots import KIND, MAPS, UNITS, WORDS, fields_of, words_of
 from kerasviz.receptive_fields.unit_fields import UnitFields
 
 if TYPE_CHECKING:
@@ -46,6 +46,23 @@ class Place:
     at: str
     number: int
     count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """What a snapshot is of, without its maps.
+
+    Attributes:
+        units: Numbers of the units.
+        start: First position of the maps, per axis.
+        input_size: Positions of the input, per axis.
+        size: Positions of the maps, per axis.
+    """
+
+    units: tuple[int, ...]
+    start: tuple[int, ...]
+    input_size: tuple[int, ...]
+    size: tuple[int, ...]
 
 
 class Development:
@@ -210,21 +227,28 @@ class Development:
         return fields_of(found)
 
     def _box(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The smallest box that holds those of all snapshots."""
-        found = [self._read(index) for index in range(len(self))]
-        first = found[0]
+        """The smallest box that holds those of all snapshots; no maps are read for it."""
+        first, *_ = found = [self._outline(index) for index in range(len(self))]
         for one in found:
-            is_like = one.input_size == first.input_size and np.array_equal(one.units, first.units)
-            if not is_like or len(one.start) != len(first.start):
+            if (one.units, one.input_size) != (first.units, first.input_size):
                 raise InputError(
                     "`run` must hold the same units on inputs of one size. Received: "
-                    f"{len(first)} units on {first.input_size} and {len(one)} on "
+                    f"{len(first.units)} units on {first.input_size} and {len(one.units)} on "
                     f"{one.input_size}. Watch with the same `units` and `size` when you go on."
                 )
-        starts = np.array([one.start for one in found], int).reshape(len(found), -1)
-        ends = starts + np.array([one.size for one in found], int).reshape(len(found), -1)
+        starts = np.array([one.start for one in found], int)
+        ends = starts + np.array([one.size for one in found], int)
         start, end = starts.min(axis=0), ends.max(axis=0)
         return tuple(map(int, start)), tuple(map(int, end - start))
+
+    def _outline(self, index: int) -> Outline:
+        place = self._places[index]
+        stacks = self._stacks[place.at]
+        at = stacks[UNITS].numbers.index(place.number)
+        words = words_of(stacks[WORDS][at])
+        units = tuple(stacks[UNITS][at].tolist())
+        size = tuple(stacks[MAPS].shapes[at][1:-1])
+        return Outline(units, words["start"], words["input_size"], size)
 
     def _index(self, number: int) -> int:
         if number not in self.numbers:

@@ -30,22 +30,33 @@ def arrays_of(fields: UnitFields) -> dict[str, np.ndarray]:
     return {MAPS: fields.maps, UNITS: fields.units, WORDS: np.asarray(json.dumps(words))}
 
 
+def words_of(array: np.ndarray) -> dict[str, Any]:
+    """What "words" hold, as `UnitFields` takes it.
+
+    Raises:
+        InputError: They hold something else.
+    """
+    try:
+        words: dict[str, Any] = json.loads(str(array))
+        return words | {name: tuple(words[name]) for name in TUPLES}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "A snapshot of fields must hold what a `ReceptiveFieldWatcher` writes. Received: "
+            f"{str(array)[:60]!r} ({type(error).__name__}). Watch the training again."
+        ) from error
+
+
 def fields_of(arrays: Mapping[str, np.ndarray]) -> UnitFields:
     """What `arrays_of` was given.
 
     Raises:
         InputError: The arrays are no fields.
     """
-    try:
-        words: dict[str, Any] = json.loads(str(arrays[WORDS]))
-        words |= {name: tuple(words[name]) for name in TUPLES}
-        maps = arrays[MAPS]
-        errors = np.full(len(maps), np.nan, "float32")
-        return UnitFields(
-            maps=maps, units=arrays[UNITS], peaks=peaks_of(maps), errors=errors, **words
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"A snapshot of fields must hold what a `ReceptiveFieldWatcher` writes. Received: "
-            f"arrays {sorted(arrays)} ({type(error).__name__}: {error}). Watch the training again."
-        ) from error
+    maps = arrays[MAPS]
+    return UnitFields(
+        maps=maps,
+        units=arrays[UNITS],
+        peaks=peaks_of(maps),
+        errors=np.full(len(maps), np.nan, "float32"),
+        **words_of(arrays[WORDS]),
+    )
