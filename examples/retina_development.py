@@ -68,7 +68,7 @@ def main(num: int, epochs: int, samples_of_noise: int, fits: int, run: Path, out
     path = output / "retina_development.png"
     shown = [number for number in SHOWN if number in development.numbers]
     title = "Fields of the layer after the bottleneck, as it learns"
-    path.write_bytes(plots.to_png(development.plot(shown, title=title), dpi=85))
+    path.write_bytes(plots.to_png(development.plot(shown, title=title), dpi=80))
     print(path)
 
 
