@@ -26,6 +26,7 @@ SMALL = {
     ],
     "receptive_fields": ["--size", "64"],
     "reconstruction": ["--size", "64", "--channels", "1", "--epochs", "1"],
+    "retina_development": ["--num", "70", "--epochs", "1", "--samples", "2", "--fits", "0"],
     "rgbd_grasping": [
         *["--size", "16", "--scenes", "8", "--tested", "8", "--epochs", "1"],
         *["--filters", "4", "--blocks", "1"],

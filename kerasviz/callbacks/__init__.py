@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kerasviz.callbacks.feature_watcher import FeatureWatcher
     from kerasviz.callbacks.gradient_watcher import GradientWatcher
     from kerasviz.callbacks.picture_snapshots import PictureSnapshots
+    from kerasviz.callbacks.receptive_field_watcher import ReceptiveFieldWatcher
     from kerasviz.callbacks.training_watcher import TrainingWatcher
     from kerasviz.callbacks.watcher import Watcher
 
@@ -23,6 +24,7 @@ _HOMES = {
     "FeatureWatcher": "feature_watcher",
     "GradientWatcher": "gradient_watcher",
     "PictureSnapshots": "picture_snapshots",
+    "ReceptiveFieldWatcher": "receptive_field_watcher",
     "TrainingWatcher": "training_watcher",
     "Watcher": "watcher",
 }
@@ -34,6 +36,7 @@ __all__ = [
     "FeatureWatcher",
     "GradientWatcher",
     "PictureSnapshots",
+    "ReceptiveFieldWatcher",
     "TrainingWatcher",
     "Watcher",
 ]

@@ -449,12 +449,24 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="The page. Default: report.html in the folder."),
     ] = None,
+    fits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="At how many epochs to fit watched receptive fields, up to a quarter of a second "
+            "a unit each. Default: 8.",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write the page of a training run: what to notice, curves, distributions; print its path."""
+    """Write the page of a training run: what to notice, curves, distributions; print its path.
+
+    Layers whose receptive fields were watched get pages with a slider beside it.
+    """
     from kerasviz.cli.run_report import run_report
 
-    run_report(run, output, debug)
+    run_report(run, output, debug, fits)
 
 
 @app.command()

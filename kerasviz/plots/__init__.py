@@ -6,6 +6,7 @@ from kerasviz.plots.attention_sweep import sweep
 from kerasviz.plots.attention_weights import weight_comparison, weight_histograms
 from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.channel_gradients import channel_boxes
+from kerasviz.plots.developing_fields import field_development
 from kerasviz.plots.distributions import distribution_ridges
 from kerasviz.plots.feature_maps import (
     activation_atlas,
@@ -45,6 +46,7 @@ __all__ = [
     "dataset_examples",
     "distribution_ridges",
     "effective_field",
+    "field_development",
     "field_fits",
     "field_rows",
     "freezing_curve",

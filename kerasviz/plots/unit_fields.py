@@ -82,7 +82,10 @@ def unit_fields(
     for index, place in enumerate(shown):
         row, column = divmod(index, across)
         x, y = MARGIN + column * (SIDE + GAP), MARGIN + HEADING + row * cell
-        _place_unit(sheet, display[place], float(strength[place]), int(units[place]), x, y)
+        share = float(strength[place])
+        place_unit(sheet, display[place], share, x, y)
+        words = f"{int(units[place])}: {share:.2g}"
+        sheet.text(x, y + SIDE + BAR + 0.05, words, fontsize=7)
     return sheet.figure
 
 
@@ -154,9 +157,8 @@ def _head(sheet: Sheet, title: str, notes: str) -> None:
     sheet.text(MARGIN, MARGIN + 0.2, "\n".join([*lines, line]), fontsize=7)
 
 
-def _place_unit(
-    sheet: Sheet, picture: np.ndarray, strength: float, unit: int, x: float, y: float
-) -> None:
+def place_unit(sheet: Sheet, picture: np.ndarray, strength: float, x: float, y: float) -> None:
+    """Draw a field in [0, 1] with the bar of its strength at (x, y); an empty one says so."""
     axes = sheet.axes(x, y, SIDE, SIDE)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -174,7 +176,6 @@ def _place_unit(
     bar.set(xlim=(0, 1), ylim=(-0.5, 0.5), xticks=[], yticks=[])
     for spine in bar.spines.values():
         spine.set_linewidth(0.4)
-    sheet.text(x, y + SIDE + BAR + 0.05, f"{unit}: {strength:.2g}", fontsize=7)
 
 
 def _draw(axes: Any, picture: np.ndarray) -> None:

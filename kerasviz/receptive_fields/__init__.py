@@ -8,6 +8,7 @@ from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
     from kerasviz.receptive_fields.description import describe, draw_fits, plot_fits
+    from kerasviz.receptive_fields.development import Development
     from kerasviz.receptive_fields.effective import EffectiveField
     from kerasviz.receptive_fields.effective_measuring import EffectiveReceptiveField
     from kerasviz.receptive_fields.gradient_fields import GradientReceptiveField, maps
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kerasviz.receptive_fields.unit_fields import UnitFields
 
 _HOMES = {
+    "Development": "development",
     "EffectiveField": "effective",
     "EffectiveReceptiveField": "effective_measuring",
     "GradientReceptiveField": "gradient_fields",
@@ -33,6 +35,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Development",
     "EffectiveField",
     "EffectiveReceptiveField",
     "GradientReceptiveField",

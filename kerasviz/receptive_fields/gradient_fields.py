@@ -15,7 +15,7 @@ from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import UNITS, CentreReader
 from kerasviz.receptive_fields.reach import Stage, StageKeeper
-from kerasviz.receptive_fields.unit_fields import UnitFields
+from kerasviz.receptive_fields.unit_fields import UnitFields, peaks_of
 
 
 class GradientReceptiveField:
@@ -73,9 +73,9 @@ class GradientReceptiveField:
         batch_size: int = 32,
     ) -> None:
         self._reader = CentreReader(model, layer, input)
-        self._size = None if size is None else whole(size, "size")
-        self._batch_size = whole(batch_size, "batch_size")
-        self._keeper = StageKeeper(self._reader, UNITS, self._size)
+        made = made_of(input, size, batch_size)
+        self._batch_size = made["batch_size"]
+        self._keeper = StageKeeper(self._reader, UNITS, made["size"])
 
     @property
     def num_units(self) -> int:
@@ -89,12 +89,10 @@ class GradientReceptiveField:
         seed: int = 0,
         units: Sequence[int] | None = None,
     ) -> UnitFields:
-        fill = finite(fill, "fill")
-        samples = None if samples is None else whole(samples, "samples")
-        seed = whole(seed, "seed", 0)
+        asked = asked_of(fill, samples, seed)
         here = self._keeper.stage()
         numbers = chosen_units(units, here.seen.num_units, self._reader.address)
-        maps, values = self._measured(here, numbers, fill, samples, seed)
+        maps, values = self._measured(here, numbers, **asked)
         peaks = peaks_of(maps)
         return UnitFields(
             maps=maps,
@@ -108,7 +106,7 @@ class GradientReceptiveField:
             input_size=here.reach.input_size,
             is_cut=here.reach.is_cut,
             diagnosis=tuple(map(_diagnosis, peaks, values, [samples] * len(peaks))),
-            parameters={"fill": fill, "samples": samples, "seed": seed, "reach": here.reach.source},
+            parameters={**asked, "reach": here.reach.source},
             provenance=provenance(self._reader.model),
         )
 
@@ -191,6 +189,32 @@ def chosen_units(units: Any, count: int, address: str) -> np.ndarray:
     return numbers.astype("int64")
 
 
+def asked_of(fill: Any, samples: Any, seed: Any) -> dict[str, Any]:
+    """Settings of a call of `GradientReceptiveField`, checked.
+
+    Raises:
+        InputError: One that makes no sense.
+    """
+    return {
+        "fill": finite(fill, "fill"),
+        "samples": None if samples is None else whole(samples, "samples"),
+        "seed": whole(seed, "seed", 0),
+    }
+
+
+def made_of(input: str | int | None, size: Any, batch_size: Any) -> dict[str, Any]:  # noqa: A002
+    """Settings of the constructor of `GradientReceptiveField`, checked.
+
+    Raises:
+        InputError: One that makes no sense.
+    """
+    return {
+        "input": input,
+        "size": None if size is None else whole(size, "size"),
+        "batch_size": whole(batch_size, "batch_size"),
+    }
+
+
 def finite(value: Any, name: str) -> float:
     """A setting that is a finite number.
 
@@ -201,12 +225,6 @@ def finite(value: Any, name: str) -> float:
     if not is_number or not math.isfinite(value):
         raise InputError(f"`{name}` must be a finite number. Received: {value!r}.")
     return float(value)
-
-
-def peaks_of(maps: np.ndarray) -> np.ndarray:
-    """(units,) largest magnitude of each map."""
-    peaks: np.ndarray = np.abs(maps).max(axis=tuple(range(1, maps.ndim)))
-    return peaks
 
 
 def _stimuli(

@@ -12,9 +12,9 @@ from kerasviz.errors import InputError
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import VALUES, CentreReader
-from kerasviz.receptive_fields.gradient_fields import chosen_units, peaks_of
+from kerasviz.receptive_fields.gradient_fields import chosen_units
 from kerasviz.receptive_fields.reach import Reach, ReachFinder
-from kerasviz.receptive_fields.unit_fields import UnitFields
+from kerasviz.receptive_fields.unit_fields import UnitFields, peaks_of
 
 WEIGHTS = ("magnitude", "signed")
 

@@ -120,3 +120,9 @@ class UnitFields:
             InputError: The file is missing, damaged, or something else.
         """
         return saving.load(cls, path)
+
+
+def peaks_of(maps: np.ndarray) -> np.ndarray:
+    """(units,) largest magnitude of each map."""
+    peaks: np.ndarray = np.abs(maps).max(axis=tuple(range(1, maps.ndim)))
+    return peaks

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, StrictUndefined, Template
+from urllib.parse import quote
 
 from kerasviz.errors import InputError
 from kerasviz.report.drawings import Drawing, drawings_from
@@ -19,6 +16,7 @@ from kerasviz.report.pictures import Image, figure_image
 from kerasviz.report.samples import Sample, samples_from
 from kerasviz.report.section import Section
 from kerasviz.report.tables import Table, table_of
+from kerasviz.report.templates import template
 
 if TYPE_CHECKING:
     from kerasviz.attribution.explanation import Explanation
@@ -39,6 +37,7 @@ class Part:
     tables: list[Table]
     samples: list[Sample]
     drawings: list[Drawing]
+    links: list[tuple[str, str]]
 
 
 def write(
@@ -101,7 +100,7 @@ def render(
     parts = [_part(section) for section in grouped]
     explanations = [item for section in grouped for item in section.explanations]
     drawn = [item for section in grouped for item in section.visualizations]
-    return _template().render(
+    return template("page.html.jinja").render(
         title=title,
         summary=summary_of(explanations, sum(len(part.samples) for part in parts), drawn),
         failures=list(failures),
@@ -153,13 +152,5 @@ def _part(section: Section) -> Part:
         tables=[table_of(frame, caption) for caption, frame in section.tables.items()],
         samples=samples_from(explained, section.images, section.names) if explained else [],
         drawings=drawings_from(section.visualizations),
+        links=[(words, quote(page)) for words, page in section.links.items()],
     )
-
-
-@cache
-def _template() -> Template:
-    source = files("kerasviz.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(source)

@@ -29,6 +29,7 @@ class Section:
         names: One name a sample, such as its file name.
         visualizations: What activation maximization drew.
         provenance: Versions, model and time of what the figures and tables show.
+        links: Words to the name of a page that stands beside this one.
     """
 
     title: str
@@ -40,3 +41,4 @@ class Section:
     names: Sequence[str] | None = None
     visualizations: Sequence[Visualization] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)

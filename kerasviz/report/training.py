@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasviz.errors import InputError
+from kerasviz.report.developing import development_sections
 from kerasviz.report.growth import growth_sections
 from kerasviz.report.section import Section
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from kerasviz.dynamics.folder import Run
 
@@ -21,11 +25,12 @@ READS = (
 )
 
 
-def run_sections(run: Run) -> list[Section]:
+def run_sections(run: Run, pages: Mapping[str, str] | None = None) -> list[Section]:
     """What a run says: advice in words with its curves, distributions by epoch, the last numbers.
 
     Args:
         run: A run that is open; nothing is written to it.
+        pages: Address of a layer to the name of the page of its receptive fields, beside this one.
 
     Returns:
         Sections for `kv.report.write`.
@@ -43,7 +48,7 @@ def run_sections(run: Run) -> list[Section]:
         text="\n\n".join([*(one.text for one in found), READS if found else CALM]),
         figures={
             **({"The curves that these sentences come from": curves} if curves else {}),
-            "How training went": run.plot(),
+            **_curves(run),
         },
         tables=_advice_table(found),
         provenance=manifest,
@@ -53,6 +58,7 @@ def run_sections(run: Run) -> list[Section]:
     if ridges:
         sections.append(Section("How distributions changed", figures=ridges))
     sections += growth_sections(run)
+    sections += development_sections(run, pages)
     tables = {
         f"{name.capitalize()}, last {'epoch' if run.epochs else 'step'}": _table(run, name)
         for name in TABLES
@@ -63,6 +69,20 @@ def run_sections(run: Run) -> list[Section]:
     if tables:
         sections.append(Section("The last numbers", tables=tables))
     return sections
+
+
+def _curves(run: Run) -> dict[str, Figure]:
+    """The curves of a run; none of one that holds arrays only.
+
+    Raises:
+        InputError: Nothing was finished in the run.
+    """
+    try:
+        return {"How training went": run.plot()}
+    except InputError:
+        if not run.kinds:
+            raise
+        return {}
 
 
 def _advice_table(found: list[Any]) -> dict[str, pd.DataFrame]:

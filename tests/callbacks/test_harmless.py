@@ -126,6 +126,7 @@ def drawing_watchers(folder) -> list[keras.callbacks.Callback]:
         kv.callbacks.ExplanationWatcher(folder, kv.GradCAM, IMAGES[:2], target=1, strict=True),
         kv.callbacks.FeatureWatcher(folder, features, steps=2, strict=True),
         kv.callbacks.ChannelGradientWatcher(folder, (IMAGES[:4], LABELS[:4]), strict=True),
+        kv.callbacks.ReceptiveFieldWatcher(folder, ["conv"], samples=3, strict=True),
     ]
 
 
@@ -169,7 +170,7 @@ def test_the_same_bits(kind, tmp_path) -> None:
         np.testing.assert_array_equal(one, other)
     if drawn:
         kinds = kv.dynamics.Run(tmp_path / "drawn").kinds
-        assert {"explanations", "pictures", "channel-gradients"} <= set(kinds)
+        assert {"explanations", "pictures", "channel-gradients", "receptive-fields"} <= set(kinds)
     run = kv.dynamics.Run(tmp_path / "a")
     steps = 2 * len(range(0, 18, 4))
     assert run.epochs == [0, 1]

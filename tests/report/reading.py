@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from PIL import Image
 
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "input"}
 PREFIX = "data:image/png;base64,"
 
 
