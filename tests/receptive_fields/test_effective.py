@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,12 +50,19 @@ def test_the_variance_of_random_stacks_has_that_spread() -> None:
     assert min(found.std) > 1.1 * ideal
 
 
-@pytest.mark.parametrize("channel", ["each", 2])
-def test_it_is_the_mean_magnitude_of_slow_gradients(channel: int | str) -> None:
+@pytest.fixture(scope="module")
+def slow() -> Any:
+    """A model, and the gradients of all units by three images."""
     case = build("functional")
-    images = case.inputs[:3]
     trunk = keras.Model(case.model.inputs, case.model.get_layer(case.layer).output)
-    units = np.array([reference.unit_gradients(trunk, images[i : i + 1]) for i in range(3)])
+    images = case.inputs[:3]
+    return case, np.array([reference.unit_gradients(trunk, images[i : i + 1]) for i in range(3)])
+
+
+@pytest.mark.parametrize("channel", ["each", 2])
+def test_it_is_the_mean_magnitude_of_slow_gradients(slow: Any, channel: int | str) -> None:
+    case, units = slow
+    images = case.inputs[:3]
     chosen = units if channel == "each" else units[:, 2:3]
     expected = np.abs(chosen).mean(axis=(0, 1, -1))
     method = Effective(case.model, case.layer, channel=channel, batch_size=8)
