@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import fnmatch
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -88,10 +89,11 @@ def test_importing_is_light() -> None:
 def test_each_public_name_imports_by_itself() -> None:
     """A fresh process per name finds import cycles."""
     code = "import sys, kerasviz; getattr(kerasviz, sys.argv[1])"
-    for name in ("GradCAM", "layers", "report", "targets"):
+    for name in ("GradCAM", "report"):
         subprocess.run([sys.executable, "-c", code, name], capture_output=True, check=True)
 
 
+@functools.cache
 def imported_modules(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):

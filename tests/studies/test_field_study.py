@@ -10,8 +10,8 @@ import pytest
 import kerasviz as kv
 from kerasviz import samples, studies
 from kerasviz.errors import InputError
-from kerasviz.studies.field_study import _scaled
 from kerasviz.studies.field_study_result import ORIENTED, ROUNDER
+from kerasviz.studies.small_pictures import small_pictures
 
 TINY = {"kernel_size": 3, "pooling": "everywhere"}
 
@@ -98,7 +98,7 @@ def test_the_variants_of_the_study_can_all_be_built() -> None:
 def test_what_is_measured_and_kept(found: studies.FieldStudy) -> None:
     assert found.table.groupby("variant")["unit"].count().to_dict() == {"narrow": 1, "wide": 2}
     field = found.maps["wide", 3, "bottleneck"]
-    assert field.shape == (2, 32, 32, 1)
+    assert field.shape == (2, 8, 8, 1)
     again = kv.receptive_fields.describe(field)
     kept = found.table[found.table["variant"] == "wide"]
     np.testing.assert_allclose(kept["orientation_std"], again["orientation_std"])
@@ -165,14 +165,15 @@ def test_findings_are_paired_by_seed() -> None:
     assert swapped.findings()["holds"].tolist()[:3] == ["no", "no", "yes"]
 
 
-def test_own_pictures_are_scaled_and_checked() -> None:
-    patches = samples.photo_patches(14)
-    x, y = _scaled((patches.x_train, patches.y_train[:, None]), 1)
-    grey = patches.x_train.astype("float64") @ [0.299, 0.587, 0.114] / 255
-    np.testing.assert_allclose(x[..., 0], grey, atol=1e-6)
-    assert (x.dtype, x.shape, y.shape) == ("float32", (14, 32, 32, 1), (14,))
-    np.testing.assert_allclose(_scaled((patches.x_train, y), 3)[0] * 255, patches.x_train, atol=0.1)
-    with pytest.raises(InputError, match="1 or 3"):
-        _scaled((patches.x_train[:, :8], y), 1)
+def test_own_pictures_are_made_grey_and_checked() -> None:
+    patches = samples.photo_patches(16)
+    train, test = (patches.x_train, patches.y_train[:, None]), (patches.x_test, patches.y_test)
+    (grey, y), _ = small_pictures((train, test), colors=1)
+    luminance = patches.x_train @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(grey[..., 0], luminance, rtol=1e-6)
+    np.testing.assert_array_equal(y, patches.y_train)
+    np.testing.assert_array_equal(small_pictures((train, test))[0][0], patches.x_train)
+    with pytest.raises(InputError, match=r"pictures \(n, 32, 32, 1 or 3\)"):
+        small_pictures(((train[0][:, :8], train[1]), test), colors=1)
     with pytest.raises(InputError, match="classes from 0 to 9"):
-        _scaled((patches.x_train, y + 9), 1)
+        small_pictures((train, (test[0], test[1] + 9)), colors=1)
