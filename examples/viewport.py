@@ -34,7 +34,7 @@ def main(
     )
     print(*found.words(), sep="\n")
     output.mkdir(parents=True, exist_ok=True)
-    (output / "viewport.png").write_bytes(plots.to_png(found.plot(), dpi=120))
+    (output / "viewport.png").write_bytes(plots.to_png(found.plot(), dpi=80))
     print(output / "viewport.png")
 
 

@@ -14,7 +14,7 @@ from kerasviz.probe.scaling import own_scaling
 from kerasviz.probe.seeding import SeededInitializer
 from kerasviz.probe.settings import whole
 
-PATCH, NUM_PATCHES, NUM_TEST, EPOCHS, BATCH = 64, 2100, 35, 8, 32
+PATCH, NUM_PATCHES, NUM_TEST, EPOCHS, BATCH = 64, 2800, 35, 10, 32
 FILTERS = (24, 48, 64, 96)
 LEARNING_RATE = 2e-3
 SAMPLES = ("efficientnet_lite0", "efficientnet_lite1")

@@ -112,7 +112,8 @@ def viewport(
     Example:
 
     ```python
-    found = kv.studies.viewport(model, images, labels)
+    squares = [np.full((16, 16, 3), 50.0 * place) for place in range(5)]
+    found = kv.studies.viewport(model, squares, distances=(1, 2), positions=2)
     print(found.words())
     ```
     """
@@ -153,8 +154,8 @@ def viewport(
         reliable_interval=reliable_interval(rows, detection, share, seed),
         is_open=bool(detection["reliable"].all()),
         parameters={
-            "frame": (layout.height, layout.width),
-            "distances": away,
+            "frame": [layout.height, layout.width],
+            "distances": list(away),
             "positions": places if isinstance(places, int) else places.tolist(),
             "background": background if isinstance(background, str) else "given",
             "size": longest,

@@ -33,7 +33,7 @@ def test_tables_picture_and_page(run, files, tmp_path):
     assert detection["size"].tolist()[:3] == [24, 17, 12]
     assert len(pd.read_csv(output / "placements.csv")) == 3 * 8 * 2
     found = studies.Viewport.load(output / "viewport.npz")
-    assert found.parameters["frame"] == (24, 24)
+    assert found.parameters["frame"] == [24, 24]
     summary = json.loads((output / "summary.json").read_text())
     assert summary["words"] == found.words()
     assert summary["detection"][0]["accuracy"] == detection["accuracy"][0]

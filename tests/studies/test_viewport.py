@@ -131,6 +131,7 @@ def test_saved_and_loaded(found, tmp_path):
     for name in ("detection", "decoding", "placements"):
         assert getattr(read, name).reset_index(drop=True).equals(getattr(found, name))
     assert read.words() == found.words()
+    assert read.parameters == found.parameters
     assert (read.examples == found.examples).all()
     assert read.reliable_interval == found.reliable_interval
 
