@@ -28,6 +28,7 @@ from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, step_sizes
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
+from kerasviz.plots.weight_factors import weight_banding, weight_factors
 from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [
@@ -64,8 +65,10 @@ __all__ = [
     "to_png",
     "training_run",
     "unit_fields",
+    "weight_banding",
     "weight_changes",
     "weight_comparison",
     "weight_distribution",
+    "weight_factors",
     "weight_histograms",
 ]

@@ -88,9 +88,10 @@ def spatial_kernel(model: keras.Model, layer: Any) -> SpatialKernel:
         raise addresses.not_found(wanted, [place.rsplit("/", 1)[0] for place in places])
     told = f"which holds {len(found)} such layers" if found else "which has no kernel of that kind"
     known = [address for address, _, _ in found or groups if address]
+    named = ", ".join(map(repr, known[:3])) or "none: this model has no such layer"
     raise MethodError(
         "`layer` must be a convolution, or a dense layer that follows a Flatten. Received: "
-        f"{wanted!r}, {told}. Name such as {', '.join(map(repr, known[:3])) or 'none: no layer is'}."
+        f"{wanted!r}, {told}. Name such as {named}."
     )
 
 
