@@ -45,7 +45,8 @@ def test_tables_pictures_and_a_page(run, faulty, faulty_file, tmp_path):
     other, output = tmp_path / "later.keras", tmp_path / "out"
     later.save(other)
     result = run(
-        "weights", faulty_file, "--layer", "conv_1", "--layer", "conv_2/kernel", "--layer", "classes",
+        "weights", faulty_file,
+        "--layer", "conv_1", "--layer", "conv_2/kernel", "--layer", "classes",
         "--compare", other, "--output", output,
     )  # fmt: skip
     assert result.exit_code == 0, result.output

@@ -166,10 +166,10 @@ def test_saved_drawn_and_visualized(picture_model: keras.Model, tmp_path: Any) -
     assert again.provenance == found.provenance
     objective = found.objective("first", 1)
     drawn = kv.ActivationMaximization(picture_model, objective)(steps=1, verbose=0)
-    assert len(drawn.pictures) == 1
-    assert np.isfinite(drawn.pictures).all()
+    assert np.shape(drawn) == (1, 8, 8, 3)
+    assert np.isfinite(drawn).all()
     every = kv.ActivationMaximization(picture_model, found.objective("first", cosine_power=1))
-    assert len(every(steps=1, verbose=0).pictures) == 4
+    assert len(every(steps=1, verbose=0)) == 4
 
 
 def words(figure: Any) -> str:
