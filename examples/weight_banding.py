@@ -30,7 +30,7 @@ TEXTURES = ("astronaut", "coffee", "rocket")
 ORDERS = list(itertools.permutations(range(len(TEXTURES))))
 CONDITIONS = ("average pooling", "flatten", "average pooling, turned")
 SHOWN = "conv_3"
-TILES = 22
+TILES = 11
 
 
 def strata(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
