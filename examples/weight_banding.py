@@ -89,6 +89,7 @@ def main() -> None:
     """Train, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output")
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--num", type=int, default=1500)
     parser.add_argument("--epochs", type=int, default=12)
@@ -96,7 +97,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     tables: dict[tuple[str, int], pd.DataFrame] = {}
     figures = []
-    for condition in CONDITIONS:
+    for condition in arguments.conditions:
         for seed in range(arguments.seeds):
             model, accuracy = trained(condition, seed, arguments.num, arguments.epochs)
             table = kv.weights.banding(model)
@@ -113,7 +114,7 @@ def main() -> None:
     print(pd.concat(tables)["index"].groupby(level=[0, 2]).mean().unstack().round(2).to_string())
     firsts = {
         f"{condition}: {name}": row
-        for condition in CONDITIONS
+        for condition in arguments.conditions
         for name, row in tables[condition, 0].iterrows()
     }
     together = kv.plots.weight_banding(pd.DataFrame(firsts).T, title="Bands by how a network ends")

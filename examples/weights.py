@@ -4,7 +4,8 @@
 
 Prints what is wrong with the weights of the sample network and which stand out among their peers,
 and draws their distributions by depth, weights_by_depth.png, those of the layer with the heaviest
-tails, weights_heavy_tails.png, and which kernels are made of bands, weights_bands.png. In examples/output, or where --output says.
+tails, weights_heavy_tails.png, and which kernels are made of bands, weights_bands.png. In
+examples/output, or where --output says.
 """
 
 from __future__ import annotations
