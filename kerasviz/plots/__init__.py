@@ -20,6 +20,8 @@ from kerasviz.plots.figures import to_png
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.initializers import initializer_histograms
+from kerasviz.plots.kernel_bands import weight_banding
+from kerasviz.plots.kernel_factors import weight_factors
 from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
@@ -28,7 +30,6 @@ from kerasviz.plots.rgbd import rgbd_scenes
 from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, step_sizes
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
-from kerasviz.plots.weight_factors import weight_banding, weight_factors
 from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [

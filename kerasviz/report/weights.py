@@ -138,7 +138,7 @@ def banding_section(table: pd.DataFrame, title: str = "Bands in the kernels") ->
         table: What `kv.weights.banding` returns, with a row or more.
         title: Heading of the section.
     """
-    from kerasviz.plots.weight_factors import weight_banding
+    from kerasviz.plots.kernel_bands import weight_banding
 
     return Section(
         title, BANDING_READ, figures={title: weight_banding(table)}, tables={f"{title}, all": table}

@@ -108,7 +108,7 @@ class WeightFactors:
 
     def plot(self, **kwargs: Any) -> Figure:
         """The maps in colours, like ones beside each other; see `kv.plots.weight_factors`."""
-        from kerasviz.plots.weight_factors import weight_factors
+        from kerasviz.plots.kernel_factors import weight_factors
 
         return weight_factors(self, **kwargs)
 
