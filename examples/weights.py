@@ -3,8 +3,9 @@
     python examples/weights.py
 
 Prints what is wrong with the weights of the sample network and which stand out among their peers,
-and draws their distributions by depth, weights_by_depth.png, and those of the layer with the
-heaviest tails, weights_heavy_tails.png. In examples/output, or where --output says.
+and draws their distributions by depth, weights_by_depth.png, those of the layer with the heaviest
+tails, weights_heavy_tails.png, and which kernels are made of bands, weights_bands.png. In
+examples/output, or where --output says.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main() -> None:
     pictures = {
         "weights_by_depth.png": kv.weights.by_depth(model, arguments.role).plot(max_rows=11),
         "weights_heavy_tails.png": kv.weights.distribution(model, heaviest).plot(title=heaviest),
+        "weights_bands.png": kv.plots.weight_banding(kv.weights.banding(model)),
     }
     for name, figure in pictures.items():
         path = arguments.output / name

@@ -46,6 +46,10 @@ SMALL = {
         *["--sizes", "12x8", "16x12", "--kernel-size", "3"],
         *["--units", "4", "--batch-size", "1", "--seconds", "0.1"],
     ],
+    "weight_banding": [
+        *["--conditions", "flatten", "--seeds", "1"],
+        *["--num", "60", "--epochs", "1"],
+    ],
     "weights": ["--role", "bias"],
     "why_a_not_b": ["--size", "64"],
 }

@@ -410,8 +410,8 @@ def weights(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="A layer, a block of some, or a weight, whose distribution to draw; may be "
-            "repeated.",
+            help="A layer, a block of some, or a weight, whose distribution to draw, and what it "
+            "reads where if it is a convolution or follows a Flatten; may be repeated.",
         ),
     ] = None,
     compare: Annotated[

@@ -11,7 +11,7 @@ from kerasviz.cli.outputs import OutputFolder
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
 from kerasviz.cli.tables import print_table, records
-from kerasviz.errors import MethodError
+from kerasviz.errors import AddressError, InputError, MethodError
 
 if TYPE_CHECKING:
     import keras
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("score", "statistic", "value", "usual")
 MOST = 10
+FACTORS = 3
 _DPI = 150
 
 
@@ -64,6 +65,7 @@ def run_weights(options: WeightOptions) -> None:
         _unusual(model, found, steps)
         _by_depth(model, found, steps)
         found.sections.extend(layers)
+        _banding(model, found, steps)
         if other is not None:
             _compared(model, other, found, steps)
         page = _write(options, model, found, folder, steps)
@@ -90,7 +92,27 @@ def _layers(model: keras.Model, options: WeightOptions, steps: Steps) -> list[Se
         with steps.step(f"Reading {address}"):
             found = weights.distribution(model, address)
             sections.append(report.distribution_section(found, address))
+        section = _factors(model, address, steps)
+        sections.extend([section] if section is not None else [])
     return sections
+
+
+def _factors(model: keras.Model, address: str, steps: Steps) -> Section | None:
+    """The factors of a layer whose kernel has positions; of another, why there are none."""
+    from kerasviz import weights
+    from kerasviz.report import weights as report
+
+    with steps.step(f"Factorizing {address}"):
+        for count in range(FACTORS, 0, -1):
+            try:
+                found = weights.factorize(model, address, num_factors=count)
+            except InputError:  # a small kernel has fewer
+                continue
+            except (AddressError, MethodError) as error:
+                steps.say(f"{address} is not factorized. {error}")
+                return None
+            return report.factors_section(found, f"What {address} reads where")
+    return None
 
 
 def _unusual(model: keras.Model, found: _Found, steps: Steps) -> None:
@@ -123,6 +145,21 @@ def _by_depth(model: keras.Model, found: _Found, steps: Steps) -> None:
             steps.say(str(error))
             return
     found.sections.insert(1, section)
+
+
+def _banding(model: keras.Model, found: _Found, steps: Steps) -> None:
+    from kerasviz import weights
+    from kerasviz.report import weights as report
+
+    with steps.step("Looking for bands"):
+        try:
+            table = weights.banding(model)
+        except MethodError as error:
+            steps.say(str(error))
+            return
+        if len(table):
+            found.tables["banding"] = table
+            found.sections.append(report.banding_section(table))
 
 
 def _compared(model: keras.Model, other: keras.Model, found: _Found, steps: Steps) -> None:

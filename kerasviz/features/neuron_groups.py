@@ -226,8 +226,8 @@ def factorized(
     for one in caught:
         if issubclass(one.category, ConvergenceWarning):
             warnings.warn(
-                f"The groups still change a little after {ROUNDS} rounds. Fewer groups settle "
-                "sooner.",
+                f"The factorization still changes a little after {ROUNDS} rounds. Fewer groups or "
+                "factors settle sooner.",
                 KerasvizWarning,
                 stacklevel=3,
             )

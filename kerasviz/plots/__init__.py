@@ -22,6 +22,8 @@ from kerasviz.plots.fitted_fields import field_fits
 from kerasviz.plots.gates import gate_statistics
 from kerasviz.plots.grids import grid, plot_explanation
 from kerasviz.plots.initializers import initializer_histograms
+from kerasviz.plots.kernel_bands import weight_banding
+from kerasviz.plots.kernel_factors import weight_factors
 from kerasviz.plots.modalities import modalities
 from kerasviz.plots.overlays import overlay
 from kerasviz.plots.pictures import pictures
@@ -74,8 +76,10 @@ __all__ = [
     "training_run",
     "unit_fields",
     "viewport",
+    "weight_banding",
     "weight_changes",
     "weight_comparison",
     "weight_distribution",
+    "weight_factors",
     "weight_histograms",
 ]

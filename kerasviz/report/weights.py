@@ -11,10 +11,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kerasviz.weights.depth import WeightsByDepth
+    from kerasviz.weights.factors import WeightFactors
     from kerasviz.weights.spread import WeightDistribution
 
 MOST = 10
 MOST_FINDINGS = 4
+FACTORS_READ = (
+    "A colour is a direction of the layer's inputs, the same in all neurons; where a neuron's "
+    "window has that colour, it reads that direction. The error is the share of the squares of the "
+    "weights that the factors leave unexplained: above a half, most of the kernel is not shown."
+)
+BANDING_READ = (
+    "The index is 1 where the factors of a kernel differ between rows alone (horizontal bands), -1 "
+    "where they differ between columns alone, near 0 for noise. The p-value is that of a layer "
+    "that prefers neither: rows and columns of each neuron exchanged or not by the toss of a coin."
+)
 UNUSUAL_READ = (
     "Findings are rules with the thresholds that they name. The ranking says how far a weight lies "
     "from the others of its kind, not that something is wrong with it: some layers are unlike "
@@ -107,6 +118,30 @@ def distribution_section(found: WeightDistribution, title: str) -> Section:
     figures = {f"Weights of {title}": found.plot(title=f"Weights of {title}")}
     return Section(
         title, SPREAD_READ, figures=figures, tables={f"Statistics of {title}": found.table}
+    )
+
+
+def factors_section(found: WeightFactors, title: str) -> Section:
+    """The factorized kernel of one layer.
+
+    Args:
+        found: What `kv.weights.factorize` returns.
+        title: Heading of the section.
+    """
+    return Section(title, FACTORS_READ, figures={title: found.plot()})
+
+
+def banding_section(table: pd.DataFrame, title: str = "Bands in the kernels") -> Section:
+    """How banded each convolution is, as a figure and a table.
+
+    Args:
+        table: What `kv.weights.banding` returns, with a row or more.
+        title: Heading of the section.
+    """
+    from kerasviz.plots.kernel_bands import weight_banding
+
+    return Section(
+        title, BANDING_READ, figures={title: weight_banding(table)}, tables={f"{title}, all": table}
     )
 
 

@@ -7,31 +7,39 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
+    from kerasviz.weights.bands import banding
     from kerasviz.weights.comparison import compare
     from kerasviz.weights.depth import WeightsByDepth, by_depth
     from kerasviz.weights.diagnosis import diagnose
+    from kerasviz.weights.factors import WeightFactors, factorize
     from kerasviz.weights.peers import unusual
     from kerasviz.weights.spread import WeightDistribution, distribution
     from kerasviz.weights.summary import summarize
 
 _HOMES = {
     "WeightDistribution": "spread",
+    "WeightFactors": "factors",
     "WeightsByDepth": "depth",
+    "banding": "bands",
     "by_depth": "depth",
     "compare": "comparison",
     "diagnose": "diagnosis",
     "distribution": "spread",
+    "factorize": "factors",
     "summarize": "summary",
     "unusual": "peers",
 }
 
 __all__ = [
     "WeightDistribution",
+    "WeightFactors",
     "WeightsByDepth",
+    "banding",
     "by_depth",
     "compare",
     "diagnose",
     "distribution",
+    "factorize",
     "summarize",
     "unusual",
 ]

@@ -45,7 +45,8 @@ def test_tables_pictures_and_a_page(run, faulty, faulty_file, tmp_path):
     other, output = tmp_path / "later.keras", tmp_path / "out"
     later.save(other)
     result = run(
-        "weights", faulty_file, "--layer", "conv_1", "--layer", "conv_2/kernel",
+        "weights", faulty_file,
+        "--layer", "conv_1", "--layer", "conv_2/kernel", "--layer", "classes",
         "--compare", other, "--output", output,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -60,7 +61,7 @@ def test_tables_pictures_and_a_page(run, faulty, faulty_file, tmp_path):
     np.testing.assert_allclose(changes["relative_change"], 0.5, rtol=1e-5)
     summary = json.loads((output / "summary.json").read_text())
     assert len(summary["tables"]["weights"]) == len(expected)
-    assert set(summary["tables"]) == {"weights", "findings", "unusual", "comparison"}
+    assert set(summary["tables"]) == {"weights", "findings", "unusual", "banding", "comparison"}
     page = (output / "report.html").read_text()
     order = [page.index(f">{words}<") for words in (
         "Which layers look unusual", "How weights are spread by depth", "Every weight",
@@ -68,7 +69,13 @@ def test_tables_pictures_and_a_page(run, faulty, faulty_file, tmp_path):
     assert order == sorted(order)
     assert "faulty&lt;b&gt;" in page
     assert "faulty<b>" not in page
-    assert len(list(output.glob("*.png"))) == 4
+    assert len(list(output.glob("*.png"))) == 8
+    bands = pd.read_csv(output / "banding.csv", index_col="address")
+    np.testing.assert_allclose(bands["index"], kv.weights.banding(faulty)["index"], rtol=1e-5)
+    assert page.index("What conv_1 reads where") < page.index("Bands in the kernels")
+    assert "What conv_2/kernel reads where" in page
+    assert "What classes reads where" not in page
+    assert "classes is not factorized" in result.output
 
 
 def test_refusals(refused, faulty_file, saved_model, model_file, tmp_path):
