@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasviz.receptive_fields import saving
+from kerasviz.probe import saving
 
 if TYPE_CHECKING:
     import pandas as pd
