@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from kerasviz.cli.failures import say_skipped
 from kerasviz.cli.outputs import OutputFolder
+from kerasviz.cli.pages import write_description
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
-from kerasviz.cli.tables import print_table, records
+from kerasviz.cli.tables import print_table
 from kerasviz.errors import InputError, MethodError
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from kerasviz.report import Section
 
 SHOWN = ("count", "mean", "mean_low", "mean_high", "median", "std", "share_positive", "sign_test")
-_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,15 @@ def _describe(
     found = _weights(options, model, others, groups, steps)
     if inputs is not None:
         _on_data(model, inputs, found, steps)
-    page = _write(options, model, found, folder, steps)
+    page = write_description(
+        model,
+        options.model,
+        f"What the attention of {model.name} says",
+        found.sections,
+        found.tables,
+        folder,
+        steps,
+    )
     return page, failures
 
 
@@ -182,36 +189,3 @@ def _on_data(model: keras.Model, inputs: Any, found: _Found, steps: Steps) -> No
             missing.append(str(error))
     for reason in missing:
         steps.say(reason)
-
-
-def _write(
-    options: AttentionOptions,
-    model: keras.Model,
-    found: _Found,
-    folder: OutputFolder,
-    steps: Steps,
-) -> Path:
-    import kerasviz
-    from kerasviz.probe.provenance import provenance
-
-    page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
-    content: dict[str, Any] = {"page": page.name, "model": options.model, **provenance(model)}
-    content["tables"] = {name: records(table) for name, table in found.tables.items()}
-    with steps.step("Writing the page"):
-        for name, table in found.tables.items():
-            folder.write(folder.file(name, ".csv"), table.to_csv().encode())
-        for section in found.sections:
-            for caption, figure in section.figures.items():
-                picture = figure if isinstance(figure, bytes) else _png(figure)
-                folder.write(folder.file(caption, ".png"), picture)
-        kerasviz.report.write(
-            page, *found.sections, title=f"What the attention of {model.name} says"
-        )
-        folder.write_json(summary, content)
-    return page
-
-
-def _png(figure: Figure) -> bytes:
-    from kerasviz.plots import to_png
-
-    return to_png(figure, dpi=_DPI)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kerasviz.cli.outputs import OutputFolder
+from kerasviz.cli.pages import write_description
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
-from kerasviz.cli.tables import print_table, records
+from kerasviz.cli.tables import print_table
 from kerasviz.errors import AddressError, InputError, MethodError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SHOWN = ("score", "statistic", "value", "usual")
 MOST = 10
 FACTORS = 3
-_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,15 @@ def run_weights(options: WeightOptions) -> None:
         _banding(model, found, steps)
         if other is not None:
             _compared(model, other, found, steps)
-        page = _write(options, model, found, folder, steps)
+        page = write_description(
+            model,
+            options.model,
+            f"What {model.name} is made of",
+            found.sections,
+            found.tables,
+            folder,
+            steps,
+        )
     print(page)
 
 
@@ -170,25 +178,3 @@ def _compared(model: keras.Model, other: keras.Model, found: _Found, steps: Step
         table = weights.compare(model, other)
         found.sections.append(report.comparison_section(table))
         found.tables["comparison"] = table
-
-
-def _write(
-    options: WeightOptions, model: keras.Model, found: _Found, folder: OutputFolder, steps: Steps
-) -> Path:
-    import kerasviz
-    from kerasviz.plots import to_png
-    from kerasviz.probe.provenance import provenance
-
-    page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
-    content: dict[str, Any] = {"page": page.name, "model": options.model, **provenance(model)}
-    content["tables"] = {name: records(table) for name, table in found.tables.items()}
-    with steps.step("Writing the page"):
-        for name, table in found.tables.items():
-            folder.write(folder.file(name, ".csv"), table.to_csv().encode())
-        for section in found.sections:
-            for caption, figure in section.figures.items():
-                picture = figure if isinstance(figure, bytes) else to_png(figure, dpi=_DPI)
-                folder.write(folder.file(caption, ".png"), picture)
-        kerasviz.report.write(page, *found.sections, title=f"What {model.name} is made of")
-        folder.write_json(summary, content)
-    return page

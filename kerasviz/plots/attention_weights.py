@@ -173,6 +173,11 @@ def _heading(sheet: Sheet, table: pd.DataFrame) -> None:
         ("initializer alone", 1.2, INITIAL),
         ("zero", 0.5, ZERO),
     )
+    weight_key(sheet, y, [(text, breadth + 0.1, style) for text, breadth, style in signs])
+
+
+def weight_key(sheet: Sheet, y: float, signs: Sequence[tuple[str, float, dict[str, Any]]]) -> None:
+    """A line of signs and what they mean: text, inches up to the next, style of the sign."""
     x = MARGIN
     for text, breadth, style in signs:
         axes = sheet.axes(x, y, 0.2, LINE_HEIGHT)
@@ -180,7 +185,7 @@ def _heading(sheet: Sheet, table: pd.DataFrame) -> None:
         axes.plot([0, 1], [0, 0], solid_capstyle="butt", **style)
         axes.margins(x=0)
         sheet.text(x + 0.25, y + 0.01, text, fontsize=7.5)
-        x += breadth + 0.1
+        x += breadth
 
 
 def _numbers(sheet: Sheet, x: float, y: float, key: Key, row: Any) -> None:

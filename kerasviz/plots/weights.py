@@ -18,6 +18,7 @@ from kerasviz.plots.attention_weights import (
     ZERO,
     signed,
     weight_histogram,
+    weight_key,
 )
 from kerasviz.plots.colors import LINE, POSITIVE
 from kerasviz.plots.distributions import ending
@@ -78,14 +79,7 @@ def _legend(sheet: Sheet, y: float) -> None:
         ("initializer alone", 1.3, INITIAL),
         ("zero", 0.6, ZERO),
     )
-    x = MARGIN
-    for text, breadth, style in signs:
-        axes = sheet.axes(x, y, 0.2, LINE_HEIGHT)
-        axes.set_axis_off()
-        axes.plot([0, 1], [0, 0], solid_capstyle="butt", **style)
-        axes.margins(x=0)
-        sheet.text(x + 0.25, y + 0.01, text, fontsize=7.5)
-        x += breadth
+    weight_key(sheet, y, signs)
 
 
 def _heading(sheet: Sheet, y: float, role: str, row: Any, addresses: tuple[str, ...]) -> None:
