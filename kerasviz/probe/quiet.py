@@ -11,6 +11,7 @@ import keras
 
 from kerasviz.probe import containment, contents
 from kerasviz.probe.backend import graph, variables
+from kerasviz.probe.backend.scope_names import tamed_scopes
 from kerasviz.probe.patches import Patch
 
 ABSENT = object()
@@ -29,6 +30,8 @@ def quiet(model: keras.Model) -> Iterator[keras.StatelessScope]:
       another thread sets meanwhile (a callback that stops the training) stays.
     - Lists, dicts and sets in the attributes, at any depth, hold afterwards what they held before,
       whoever changed them: who it was cannot be known.
+
+    Layers may go by names that graphs do not take (`tamed_scopes`).
 
     Runs of several threads follow one another, so that none meets the graph tensors that another
     one's run keeps in an attribute for a while. Replicas that one strategy traces in turns, and
@@ -118,7 +121,10 @@ def _noting(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _patches = [
-    Patch(keras.Layer, name, _noting)
-    for name in ("__setattr__", "__delattr__")
-    if name in vars(keras.Layer)
+    tamed_scopes,
+    *(
+        Patch(keras.Layer, name, _noting)
+        for name in ("__setattr__", "__delattr__")
+        if name in vars(keras.Layer)
+    ),
 ]

@@ -387,6 +387,30 @@ def test_threads_that_run_one_model_do_not_meet() -> None:
     assert layer.scratch is None
 
 
+@pytest.mark.parametrize("name", ["my conv", "größe", "<b>conv", "_hidden", "a\\b"])
+def test_names_that_graphs_do_not_take(name: str) -> None:
+    inputs = keras.Input((10, 10, 2))
+    conv = layers.Conv2D(3, 3, activation="relu", name=name)
+    x = layers.GlobalAveragePooling2D()(conv(inputs))
+    dense = layers.Dense(2, name="dense")
+    model = keras.Model(inputs, dense(x), name=f"net {name}")
+    plain = keras.Sequential(
+        [
+            keras.Input((10, 10, 2)),
+            layers.Conv2D(3, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    plain.set_weights(model.get_weights())
+    found = kv.GradCAM(model, layer=name, rectify=False)(IMAGES, target=1)
+    expected = kv.GradCAM(plain, rectify=False)(IMAGES, target=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    later = layers.Dense(1, name="later")
+    later.build((None, 2))
+    assert later.kernel.path == "later/kernel"
+
+
 def test_hooks_are_gone_afterwards() -> None:
     def hooked() -> list[Any]:
         function, variable = type(tf.function(len)), type(tf.Variable(0.0))
