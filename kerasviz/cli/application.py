@@ -622,7 +622,9 @@ def study_receptive_fields(
     data: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="patches: of bundled photos. cifar10: downloaded by Keras."
+            metavar="NAME",
+            help="patches: of bundled photos. cifar10: downloaded by Keras. Or a .npz file with "
+            "x_train, y_train, x_test, y_test.",
         ),
     ] = "patches",
     epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 20,
@@ -638,17 +640,33 @@ def study_receptive_fields(
     ] = None,
     color: Annotated[bool, typer.Option("--color", help="Pictures in colour, not grey.")] = False,
     learning_rate: Annotated[float, typer.Option(metavar="X", min=0.0, help="Of Adam.")] = 1e-4,
+    noise: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Fields on so many pictures of noise. Default: on grey."
+        ),
+    ] = None,
     output: Output = Path("kerasviz-receptive-fields"),
     debug: Debug = False,
 ) -> None:
     """Train variants of a small model of the visual system; describe their receptive fields.
 
-    Prints what was found and the path of the page.
+    Prints what was found and the path of the page. Trainings are kept in the output folder as
+    they end: the same command again, or with more seeds or variants, goes on from there.
     """
     from kerasviz.cli.study import FieldOptions, run_receptive_fields
 
     options = FieldOptions(
-        tuple(variants or ()), data, epochs, seeds, num_train, color, learning_rate, output, debug
+        variants=tuple(variants or ()),
+        data=data,
+        epochs=epochs,
+        seeds=seeds,
+        num_train=num_train,
+        color=color,
+        learning_rate=learning_rate,
+        noise=noise,
+        output=output,
+        debug=debug,
     )
     run_receptive_fields(options)
 

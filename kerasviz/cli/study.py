@@ -129,6 +129,7 @@ class FieldOptions:
     num_train: int | None = None
     color: bool = False
     learning_rate: float = 1e-4
+    noise: int | None = None
     output: Path = Path("kerasviz-receptive-fields")
     debug: bool = False
 
@@ -147,14 +148,14 @@ def run_receptive_fields(options: FieldOptions) -> None:
     with Steps() as steps:
         with steps.step("Starting TensorFlow"):
             import_keras(options.debug)
-        found = _train_variants(options, steps)
+        found = _train_variants(options, folder.path / "trainings", steps)
         with steps.step("Writing the page"):
             page = _write_fields(options, found, folder)
     print(*found.words(), sep="\n")
     print(page)
 
 
-def _train_variants(options: FieldOptions, steps: Steps) -> FieldStudy:
+def _train_variants(options: FieldOptions, kept: Path, steps: Steps) -> FieldStudy:
     from kerasviz.studies.field_study import receptive_fields, retina_variants
 
     known = retina_variants()
@@ -175,6 +176,8 @@ def _train_variants(options: FieldOptions, steps: Steps) -> FieldStudy:
             num_train=options.num_train,
             colors=3 if options.color else 1,
             learning_rate=options.learning_rate,
+            samples=options.noise,
+            folder=kept,
             progress=_each_epoch(advance),
         )
 
@@ -184,7 +187,12 @@ def _write_fields(options: FieldOptions, found: FieldStudy, folder: OutputFolder
     from kerasviz.report.field_study import field_study_section
 
     section = field_study_section(found)
-    tables = {"findings": found.findings(), "units": found.table, "training": found.training}
+    tables = {
+        "findings": found.findings(),
+        "factors": found.factors(),
+        "units": found.table,
+        "training": found.training,
+    }
     for name, table in tables.items():
         folder.write(folder.file(name, ".csv"), table.to_csv(index=False).encode())
     for caption, figure in section.figures.items():

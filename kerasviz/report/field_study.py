@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 READ = (
     "Variants of one small network, trained on the same pictures. A field is the gradient of the "
-    "unit in the middle of a channel by a grey picture. orientation_std is 0 for round fields; a "
-    "finding holds where the interval over the seeds lies on its side of 0."
+    "unit in the middle of a channel by {}. orientation_std is 0 for round fields; a "
+    "finding holds where the interval over the seeds lies on its side of 0. A setting decides the "
+    "share of the variance that lies between its variants, not between seeds."
 )
 FEW = "With one seed there are no intervals, so that no finding can hold."
 
@@ -26,12 +27,14 @@ def field_study_section(found: FieldStudy, title: str = "What shapes receptive f
         title: Heading of the section.
     """
     few = [FEW] if len(found.seeds) < 2 else []
+    samples = found.provenance.get("samples")
+    picture = f"each of {samples} pictures of noise, on average" if samples else "a grey picture"
     fields = {layer.capitalize(): found.plot(layer) for layer in found.layers}
-    findings = found.findings()
+    tables = {"Findings": found.findings(), "What decides": found.factors()}
     return Section(
         title,
-        text="\n\n".join([READ, *few, *found.words()]),
+        text="\n\n".join([READ.format(picture), *few, *found.words()]),
         figures={**fields, "Orientations": orientations(found.table)},
-        tables={"Variants": found.summary(), **({"Findings": findings} if len(findings) else {})},
+        tables={"Variants": found.summary()} | {k: v for k, v in tables.items() if len(v)},
         provenance=found.provenance,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+import kerasviz
 from kerasviz.dynamics.comparison_training import trained
 from kerasviz.errors import InputError
 from kerasviz.probe.inputs import check_model
@@ -17,6 +20,7 @@ from kerasviz.probe.settings import whole
 from kerasviz.receptive_fields.description import describe
 from kerasviz.receptive_fields.gradient_fields import maps
 from kerasviz.studies.field_study_result import FieldStudy
+from kerasviz.studies.field_training import FieldTraining, KeptTrainings, digest_of
 from kerasviz.studies.retina_network import LAYERS, retina
 from kerasviz.studies.small_pictures import small_pictures
 
@@ -24,14 +28,13 @@ BATCH_SIZE = 64
 GREY = 0.5
 DESCRIBABLE = ("conv_1", *LAYERS)
 Progress = Callable[[str, int, int], object]
-Fields = Callable[[keras.Model, str], np.ndarray]
 
 
 def retina_variants() -> dict[str, dict[str, Any]]:
     """The variants of the study: name → settings of `retina`.
 
-    Kernels of 9, 7, 5 and 3 pixels, and 9 without a bottleneck; at 5 pixels the activations ELU,
-    GELU, SELU, tanh and ReLU, and average pooling early, late and everywhere.
+    Kernels of 9, 7, 5 and 3 pixels, and 9 and 5 without a bottleneck; at 5 pixels the activations
+    ELU, GELU, SELU, tanh and ReLU, and average pooling early, late and everywhere.
     """
     kernels = {f"kernel {size}": {"kernel_size": size} for size in (9, 7, 5, 3)}
     activations = {
@@ -41,13 +44,16 @@ def retina_variants() -> dict[str, dict[str, Any]]:
         f"pooling {kind}": {"kernel_size": 5, "pooling": kind}
         for kind in ("early", "late", "everywhere")
     }
-    wide = {"kernel 9, no bottleneck": {"kernel_size": 9, "bottleneck": None}}
+    wide = {
+        f"kernel {size}, no bottleneck": {"kernel_size": size, "bottleneck": None}
+        for size in (9, 5)
+    }
     return {**kernels, **wide, **activations, **pooling}
 
 
-def middle_fields(model: keras.Model, layer: str) -> np.ndarray:
-    """(units, height, width, colours) gradient of each middle unit of a layer on a grey picture."""
-    return maps(model, layer, fill=GREY).maps
+def middle_fields(model: keras.Model, layer: str, samples: int | None) -> np.ndarray:
+    """(units, height, width, colours) gradient of each middle unit of a layer."""
+    return maps(model, layer, fill=GREY, samples=samples).maps
 
 
 def receptive_fields(
@@ -60,14 +66,15 @@ def receptive_fields(
     colors: int = 1,
     learning_rate: float = 1e-4,
     layers: Sequence[str] = LAYERS,
+    samples: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
-    fields: Fields = middle_fields,
 ) -> FieldStudy:
     """Train variants of `retina` from several seeds; describe the receptive fields of three layers.
 
     Pictures are scaled to [0, 1], batches hold 64. The field of a unit is the gradient of the unit
-    in the middle of its channel by a picture that is 0.5 everywhere, described by
-    `kv.receptive_fields.describe`.
+    in the middle of its channel by a picture that is 0.5 everywhere (or its mean over pictures of
+    noise), described by `kv.receptive_fields.describe`.
 
     Args:
         variants: Name → settings of `retina`; None: those of `retina_variants`.
@@ -81,15 +88,19 @@ def receptive_fields(
         colors: 1 for grey pictures, 3.
         learning_rate: Of Adam.
         layers: Which layers of `retina` are described, of "conv_1", "bottleneck", "mid", "last".
+        samples: Average the gradient over so many pictures of N(0, 1) noise, which passes a
+            bottleneck that a grey picture leaves silent. None: the grey picture.
+        folder: Where each training is kept as it ends. A study that was interrupted, or is asked
+            for more seeds or variants, goes on from there. None: nothing is kept.
         progress: Called after each epoch with the variant's name, the seed, and how many epochs
             are done.
-        fields: Function of the trained model and a layer that returns the maps to describe.
 
     Returns:
         A `FieldStudy`.
 
     Raises:
         InputError: Settings out of range, or data of another shape.
+        OutputError: A `folder` that can't be made.
 
     Example:
 
@@ -114,24 +125,33 @@ def receptive_fields(
         raise InputError(
             f"`layers` must be among {DESCRIBABLE}. Received: {tuple(layers)}. Choose of these."
         )
+    averaged = None if samples is None else whole(samples, "samples")
     train, validation = (
         (x / 255.0, y) for x, y in small_pictures(data, num_train, whole(colors, "colors"))
     )
+    study = _Study(train, validation, count, averaged, tuple(layers))
+    trainings = KeptTrainings(folder)
     rows, epochs_seen, kept = [], [], {}
     for (name, settings), seed in itertools.product(chosen.items(), runs):
         given = {"colors": colors, "learning_rate": learning_rate, **settings, "seed": seed}
-        model = retina(**given)
-        check_model(model)
-        history = trained(model, train, count, BATCH_SIZE, seed, _told(progress, name, seed))
-        scores = model.evaluate(*validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True)
-        epochs_seen += _epochs(name, seed, history, scores)
+        told = _told(progress, name, seed)
+        asked = {**given, **study.facts}
+        made, is_known = trainings.found_or(asked, functools.partial(study.train, given, told))
+        for epoch in range(count if is_known else 0):
+            told(epoch + 1)
+        epochs_seen += _epochs(name, seed, made.history, made.scores)
         for layer in layers:
-            found = kept[name, seed, layer] = np.asarray(fields(model, layer), "float32")
-            table = describe(found).reset_index()
+            kept[name, seed, layer] = getattr(made, layer)
+            table = describe(kept[name, seed, layer]).reset_index()
             rows.append(table.assign(variant=name, seed=seed, layer=layer))
     first = ["variant", "seed", "layer"]
     table = pd.concat(rows, ignore_index=True)
-    facts = {"epochs": count, "pictures": len(train[0]), "learning_rate": learning_rate}
+    facts: dict[str, Any] = {
+        "epochs": count,
+        "pictures": len(train[0]),
+        "learning_rate": learning_rate,
+    }
+    facts["samples"] = averaged
     return FieldStudy(
         table=table[[*first, *(column for column in table if column not in first)]],
         training=pd.DataFrame(epochs_seen),
@@ -143,12 +163,43 @@ def receptive_fields(
     )
 
 
+class _Study:
+    """What all trainings of a study share."""
+
+    def __init__(
+        self, train: Any, validation: Any, epochs: int, samples: int | None, layers: Sequence[str]
+    ) -> None:
+        self._train, self._validation = train, validation
+        self._epochs, self._samples, self._layers = epochs, samples, layers
+        self.facts = {
+            "kerasviz": kerasviz.__version__,
+            "data": digest_of(*train, *validation),
+            "epochs": epochs,
+            "batch_size": BATCH_SIZE,
+            "samples": samples,
+            "layers": list(layers),
+        }
+
+    def train(self, settings: dict[str, Any], told: Callable[[int], object]) -> FieldTraining:
+        model = retina(**settings)
+        check_model(model)
+        history = trained(model, self._train, self._epochs, BATCH_SIZE, settings["seed"], told)
+        scores = model.evaluate(
+            *self._validation, batch_size=BATCH_SIZE, verbose=0, return_dict=True
+        )
+        fields = {
+            layer: np.asarray(middle_fields(model, layer, self._samples), "float32")
+            for layer in self._layers
+        }
+        return FieldTraining({}, dict(history), {k: float(v) for k, v in scores.items()}, **fields)
+
+
 def _told(progress: Progress | None, name: str, seed: int) -> Callable[[int], object]:
     return lambda done: progress(name, seed, done) if progress else None
 
 
 def _epochs(
-    name: str, seed: int, history: Mapping[str, list[float]], scores: Mapping[str, float]
+    name: str, seed: int, history: Mapping[str, Sequence[float]], scores: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     count = len(next(iter(history.values())))
     rows: list[dict[str, Any]] = [
@@ -156,5 +207,5 @@ def _epochs(
         | {key: values[epoch] for key, values in history.items()}
         for epoch in range(count)
     ]
-    rows[-1] |= {f"val_{key}": float(value) for key, value in scores.items()}
+    rows[-1] |= {f"val_{key}": value for key, value in scores.items()}
     return rows

@@ -171,16 +171,14 @@ def test_receptive_fields_from_end_to_end(run, monkeypatch, tmp_path):
     monkeypatch.setattr(field_study, "retina_variants", lambda: known)
     fields = np.zeros((2, 32, 32, 3), "float32")
     fields[:, 14:19, 15] = 1
-    monkeypatch.setattr(
-        field_study.receptive_fields,
-        "__kwdefaults__",
-        {**field_study.receptive_fields.__kwdefaults__, "fields": lambda model, layer: fields},
-    )
+    monkeypatch.setattr(field_study, "middle_fields", lambda model, layer, samples: fields)
     output = tmp_path / "out"
     given = ("--variant", "narrow", "--variant", "wide", "--epochs", 1, "--seeds", 1, "--color")
     result = run("study", "receptive-fields", *given, "--samples", 64, "--output", output)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == str(output / "report.html")
+    assert len(list((output / "trainings").glob("*.npz"))) == 2
+    assert len(pd.read_csv(output / "factors.csv")) == 1 + 2 * 3
     assert (
         "unclear for narrow against wide, bottleneck (+0.000 [nan, nan], 1 seeds)" in result.stdout
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import kerasviz as kv
 from kerasviz import samples, studies
-from kerasviz.errors import InputError
+from kerasviz.dynamics.comparison_training import trained
+from kerasviz.errors import InputError, KerasvizWarning, OutputError
+from kerasviz.studies import field_study, field_training
 from kerasviz.studies.field_study_result import ORIENTED, ROUNDER
 from kerasviz.studies.small_pictures import small_pictures
 
@@ -88,9 +94,9 @@ def test_settings_are_checked() -> None:
 
 def test_the_variants_of_the_study_can_all_be_built() -> None:
     variants = studies.retina_variants()
-    assert len(variants) == 12
+    assert len(variants) == 13
     pairs = studies.FieldStudy(*[None] * 3, variants, (), (), {})._pairs()
-    assert pairs == [("kernel 9", "kernel 9, no bottleneck")]
+    assert pairs == [(f"kernel {size}", f"kernel {size}, no bottleneck") for size in (9, 5)]
     for settings in variants.values():
         assert set(settings) <= {"kernel_size", "activation", "pooling", "bottleneck"}
 
@@ -123,13 +129,14 @@ def test_what_is_measured_and_kept(found: studies.FieldStudy) -> None:
 def by_hand(values: dict[tuple[str, str], list[float]]) -> studies.FieldStudy:
     """A result with a unit a seed."""
     rows = [
-        {"variant": variant, "layer": layer, "seed": seed, "orientation_std": value}
+        {"variant": variant, "layer": layer, "seed": seed, "orientation_std": value, "type": "dog"}
         for (variant, layer), column in values.items()
         for seed, value in enumerate(column)
     ]
     variants = {"one": {}, "none": {"bottleneck": None}}
     layers = ("bottleneck", "mid")
-    return studies.FieldStudy(pd.DataFrame(rows), pd.DataFrame(), {}, variants, (0, 1), layers, {})
+    training = pd.DataFrame([{"variant": "one", "seed": 0, "epoch": 1, "val_accuracy": 0.5}])
+    return studies.FieldStudy(pd.DataFrame(rows), training, {}, variants, (0, 1), layers, {})
 
 
 def test_findings_are_paired_by_seed() -> None:
@@ -163,6 +170,134 @@ def test_findings_are_paired_by_seed() -> None:
         }
     )
     assert swapped.findings()["holds"].tolist()[:3] == ["no", "no", "yes"]
+
+
+def test_factors_by_hand() -> None:
+    values = {"three": [0.2, 0.4], "five": [0.5, 0.7], "tanh": [0.9, 0.9], "silent": [np.nan] * 2}
+    settings = [{"kernel_size": 3}, {"kernel_size": 5}, {"kernel_size": 5, "activation": "tanh"}]
+    variants = dict(zip(values, [*settings, {"kernel_size": 7}], strict=True))
+    rows = [
+        {"variant": name, "seed": seed, "layer": "mid", "orientation_std": value, "type": "gabor"}
+        for name, column in values.items()
+        for seed, value in enumerate(column)
+    ]
+    training = [
+        {"variant": row["variant"], "seed": row["seed"], "epoch": epoch, "val_accuracy": score}
+        for row in rows
+        for epoch, score in ((1, np.nan), (2, row["orientation_std"]))
+    ]
+    result = studies.FieldStudy(
+        pd.DataFrame(rows), pd.DataFrame(training), {}, variants, (0, 1), ("mid",), {}
+    )
+    table = result.factors().set_index(["factor", "measure"])
+    row = table.loc["kernel size", "orientation_std"]
+    assert (row["lowest"], row["highest"]) == ("three", "five")
+    assert (row["low"], row["high"]) == pytest.approx((0.3, 0.6))
+    assert (row["variants"], row["layer"]) == (3, "mid")
+    # Means 0.3 and 0.6 about 0.45, and 0.1 from each mean: 0.09 between of 0.09 + 0.04.
+    assert row["share"] == pytest.approx(0.09 / 0.13)
+    expected = stats.f_oneway([0.2, 0.4], [0.5, 0.7]).pvalue
+    assert row["p_value"] == pytest.approx(expected)
+    assert table.loc["kernel size", "val_accuracy"]["share"] == pytest.approx(0.09 / 0.13)
+    flat = table.loc["kernel size", "gabor"]
+    assert flat["share"] == 0.0
+    assert np.isnan(flat["p_value"])
+    between = 2 * (0.15**2 + 0.15**2)
+    assert table.loc["activation", "orientation_std"]["share"] == pytest.approx(
+        between / (between + 0.02)
+    )
+    assert len(table) == 6
+    assert (
+        "Kernel size decides 69% of the variance of orientation_std of mid (p = 0.17): "
+        "from 0.30 (three) to 0.60 (five)." in result.words()
+    )
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The settings of every training, none of which takes place."""
+    asked: list[dict[str, Any]] = []
+
+    def train(self: Any, settings: dict[str, Any], told: Any) -> field_training.FieldTraining:
+        asked.append(settings)
+        told(1)
+        field = np.random.default_rng(settings["kernel_size"]).normal(size=(1, 6, 6, 1))
+        scores = {"accuracy": 0.25, "loss": 1.5}
+        history = {"loss": [np.float32(0.1)]}
+        return field_training.FieldTraining({}, history, scores, bottleneck=field.astype("float32"))
+
+    monkeypatch.setattr(field_study._Study, "train", train)
+    return asked
+
+
+def quick(*names: str, **settings: Any) -> studies.FieldStudy:
+    variants = {name: {**TINY, "kernel_size": np.int64(name)} for name in names}
+    given = {"seeds": [3], "epochs": 1, "num_train": 70, "layers": ["bottleneck"], **settings}
+    return studies.receptive_fields(variants, **given)
+
+
+def test_an_interrupted_study_goes_on(tmp_path: Path, trainings: list[Any]) -> None:
+    told = []
+
+    def interrupted(*now: Any) -> None:
+        told.append(now)
+        if now[0] == "5":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick("3", "5", folder=tmp_path / "kept", progress=interrupted)
+    (kept,) = (tmp_path / "kept").glob("*.npz")
+    trainings.clear()
+    told.clear()
+    keep = {"folder": tmp_path / "kept"}
+    found = quick("3", "5", **keep, progress=lambda *now: told.append(now))
+    assert told == [("3", 3, 1), ("5", 3, 1)]
+    assert [one["kernel_size"] for one in trainings] == [5]
+    alone = quick("3", "5")
+    for key, field in alone.maps.items():
+        np.testing.assert_array_equal(found.maps[key], field)
+    pd.testing.assert_frame_equal(found.training, alone.training, check_dtype=False)
+    pd.testing.assert_frame_equal(found.table, alone.table)
+    trainings.clear()
+    kept.write_bytes(kept.read_bytes()[:200])
+    quick("3", **keep)
+    assert len(trainings) == 1
+    others = ({"samples": 2}, {"learning_rate": 1e-3}, {"num_train": 77}, {"epochs": 2})
+    for count, other in enumerate(others, 2):
+        quick("3", **keep, **other)
+        assert len(trainings) == count
+    quick("3", **keep)
+    assert len(trainings) == 5
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OutputError, match="`folder` must be a folder that can be made"):
+        quick("3", folder=blocked / "below")
+
+
+def test_a_full_disk_does_not_end_a_study(
+    tmp_path: Path, trainings: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr(field_training.saving, "save", full)
+    with pytest.warns(KerasvizWarning, match="could not be kept: no space left") as told:
+        found = quick("3", "5", folder=tmp_path)
+    assert len([one for one in told if "kept" in str(one.message)]) == 1
+    assert set(found.maps) == {("3", 3, "bottleneck"), ("5", 3, "bottleneck")}
+
+
+def test_fields_on_noise_are_means_over_noise() -> None:
+    found = studies.receptive_fields(
+        {"a": TINY}, seeds=[0], epochs=1, num_train=64, layers=["mid"], samples=3
+    )
+    model = studies.retina(**TINY, seed=0)
+    patches = small_pictures("patches", 64, 1)
+    (x, y), _ = patches
+    trained(model, (x / 255.0, y), 1, field_study.BATCH_SIZE, 0, lambda epoch: None)
+    expected = kv.receptive_fields.maps(model, "mid", samples=3).maps
+    np.testing.assert_allclose(found.maps["a", 0, "mid"], expected, rtol=1e-4, atol=1e-7)
+    assert found.provenance["samples"] == 3
 
 
 def test_own_pictures_are_made_grey_and_checked() -> None:
