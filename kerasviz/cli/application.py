@@ -646,6 +646,14 @@ def study_receptive_fields(
             metavar="N", min=1, help="Fields on so many pictures of noise. Default: on grey."
         ),
     ] = None,
+    pooling: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="Of the variants that are not about pooling: none, late, everywhere, or early, "
+            "which trains ten times as fast as none.",
+        ),
+    ] = "none",
     output: Output = Path("kerasviz-receptive-fields"),
     debug: Debug = False,
 ) -> None:
@@ -665,6 +673,7 @@ def study_receptive_fields(
         color=color,
         learning_rate=learning_rate,
         noise=noise,
+        pooling=pooling,
         output=output,
         debug=debug,
     )

@@ -130,6 +130,7 @@ class FieldOptions:
     color: bool = False
     learning_rate: float = 1e-4
     noise: int | None = None
+    pooling: str = "none"
     output: Path = Path("kerasviz-receptive-fields")
     debug: bool = False
 
@@ -158,7 +159,7 @@ def run_receptive_fields(options: FieldOptions) -> None:
 def _train_variants(options: FieldOptions, kept: Path, steps: Steps) -> FieldStudy:
     from kerasviz.studies.field_study import receptive_fields, retina_variants
 
-    known = retina_variants()
+    known = retina_variants(options.pooling)
     unknown = [name for name in options.variants if name not in known]
     if unknown:
         raise InputError(

@@ -168,7 +168,7 @@ def test_receptive_fields_from_end_to_end(run, monkeypatch, tmp_path):
 
     tiny = {"kernel_size": 3, "pooling": "everywhere"}
     known = {"narrow": tiny, "wide": {**tiny, "bottleneck": None}, "other": {}}
-    monkeypatch.setattr(field_study, "retina_variants", lambda: known)
+    monkeypatch.setattr(field_study, "retina_variants", lambda pooling: known)
     fields = np.zeros((2, 32, 32, 3), "float32")
     fields[:, 14:19, 15] = 1
     monkeypatch.setattr(field_study, "middle_fields", lambda model, layer, samples: fields)

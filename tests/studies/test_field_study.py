@@ -97,8 +97,15 @@ def test_the_variants_of_the_study_can_all_be_built() -> None:
     assert len(variants) == 13
     pairs = studies.FieldStudy(*[None] * 3, variants, (), (), {})._pairs()
     assert pairs == [(f"kernel {size}", f"kernel {size}, no bottleneck") for size in (9, 5)]
-    for settings in variants.values():
+    assert "pooling none" not in variants
+    early = studies.retina_variants("early")
+    assert len(early) == 13
+    assert early["pooling none"] == {"kernel_size": 5, "pooling": "none"}
+    assert early["tanh"] == {"kernel_size": 5, "pooling": "early", "activation": "tanh"}
+    for settings in [*variants.values(), *early.values()]:
         assert set(settings) <= {"kernel_size", "activation", "pooling", "bottleneck"}
+    with pytest.raises(InputError, match="Received: 'soon'"):
+        studies.retina_variants("soon")
 
 
 def test_what_is_measured_and_kept(found: studies.FieldStudy) -> None:
