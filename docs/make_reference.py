@@ -159,7 +159,7 @@ def _class(name: str, kind: type) -> str:
 def _members(kind: type) -> dict[str, Any]:
     """What a class defines, and what it inherits from those that only add to results."""
     inherited = [base for base in kind.__mro__[1:] if base in (Kept, Histograms)]
-    return {k: v for base in (*inherited, kind) for k, v in vars(base).items()}
+    return {k: v for base in (kind, *inherited) for k, v in vars(base).items()}
 
 
 def _function(name: str, function: Any) -> str:

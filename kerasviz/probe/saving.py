@@ -9,18 +9,20 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.files import write_atomically
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 VERSION = 1
 TABLE, INDEX = "columns of a table", "its index"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 Result = TypeVar("Result")
-Own = TypeVar("Own", bound="Kept")
 
 
 class Kept:
@@ -35,7 +37,7 @@ class Kept:
         return save(self, path)
 
     @classmethod
-    def load(cls: type[Own], path: str | os.PathLike[str]) -> Own:
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote.
 
         Raises:
