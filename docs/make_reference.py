@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 import kerasviz as kv
+from kerasviz.probe.histograms import Histograms
+from kerasviz.probe.saving import Kept
 
 NOTE = """<!-- Written by docs/make_reference.py from the docstrings. Edit those. -->
 <!-- fmt: off -->"""
@@ -138,7 +140,7 @@ def public_names(module: ModuleType) -> list[str]:
 
 def _class(name: str, kind: type) -> str:
     parts = [f"## {name}", _signature(name, kind), _prose(vars(kind).get("__doc__") or "")]
-    for member, value in vars(kind).items():
+    for member, value in _members(kind).items():
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if (
             member.startswith("_")
@@ -152,6 +154,12 @@ def _class(name: str, kind: type) -> str:
         parts.append("" if is_property else _signature(member, function))
         parts.append(_prose(function.__doc__))
     return "\n\n".join(parts)
+
+
+def _members(kind: type) -> dict[str, Any]:
+    """What a class defines, and what it inherits from those that only add to results."""
+    inherited = [base for base in kind.__mro__[1:] if base in (Kept, Histograms)]
+    return {k: v for base in (kind, *inherited) for k, v in vars(base).items()}
 
 
 def _function(name: str, function: Any) -> str:

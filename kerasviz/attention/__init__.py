@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
-    from kerasviz.attention.gating import GateStatistics, gate_values, gates, statistics
+    from kerasviz.attention.gate_statistics import GateStatistics
+    from kerasviz.attention.gating import gate_values, gates, statistics
     from kerasviz.attention.heads import head_statistics, scores
     from kerasviz.attention.layers.encoder_fusion import EncoderFusion
     from kerasviz.attention.layers.relatives import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AttentionComplementaryFusion": "layers.relatives",
     "EncoderFusion": "layers.encoder_fusion",
-    "GateStatistics": "gating",
+    "GateStatistics": "gate_statistics",
     "ModalityAttribution": "modalities",
     "ResplacementBlock": "layers.resplacement_block",
     "SeparationAggregationGate": "layers.relatives",

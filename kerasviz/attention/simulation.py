@@ -31,6 +31,7 @@ from kerasviz.attention.settings import (
 from kerasviz.attention.sweeping import sweep
 from kerasviz.errors import InputError, KerasvizWarning
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.saving import Kept
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,7 @@ __all__ = ["Simulation", "simulate_cnn", "simulate_dense", "simulate_group", "sw
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Simulation:
+class Simulation(Kept):
     """What random networks made of activations, and what they were expected to.
 
     Args:

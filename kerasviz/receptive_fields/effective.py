@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasviz.probe import saving
+from kerasviz.probe.saving import Kept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +16,7 @@ SHARE = 1.0 - 0.9545
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EffectiveField:
+class EffectiveField(Kept):
     """The effective receptive field of a layer.
 
     Args:
@@ -73,23 +71,6 @@ class EffectiveField:
         from kerasviz.plots.unit_fields import effective_field
 
         return effective_field(self, **kwargs)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one `.npz` file, without pickle.
-
-        Raises:
-            OutputError: The file can't be written.
-        """
-        return saving.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> EffectiveField:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: The file is missing, damaged, or something else.
-        """
-        return saving.load(cls, path)
 
 
 def field_size(effect: np.ndarray) -> float:

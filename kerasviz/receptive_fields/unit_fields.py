@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasviz.probe import saving
+from kerasviz.probe.saving import Kept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class UnitFields:
+class UnitFields(Kept):
     """The receptive field of each unit of a layer, as a picture of weights.
 
     Args:
@@ -103,23 +101,6 @@ class UnitFields:
         samples = self.parameters.get("samples")
         fill = self.parameters.get("fill")
         return f"constant {fill:g}" if samples is None else f"{samples} samples of noise"
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one `.npz` file, without pickle.
-
-        Raises:
-            OutputError: The file can't be written.
-        """
-        return saving.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> UnitFields:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: The file is missing, damaged, or something else.
-        """
-        return saving.load(cls, path)
 
 
 def peaks_of(maps: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from kerasviz.attention.gating import GateStatistics
+    from kerasviz.attention.gate_statistics import GateStatistics
 
 TELLING = 0.001
 WEIGHTS_READ = (

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasviz.probe import saving
+from kerasviz.probe.saving import Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Viewport:
+class Viewport(Kept):
     """What `kv.studies.viewport` found.
 
     Args:
@@ -103,20 +101,3 @@ class Viewport:
         from kerasviz.plots.viewport import viewport
 
         return viewport(self, **kwargs)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one `.npz` file, without pickle.
-
-        Raises:
-            OutputError: The file can't be written.
-        """
-        return saving.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Viewport:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: The file is missing, damaged, or something else.
-        """
-        return saving.load(cls, path)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasviz.errors import AddressError, MethodError
+from kerasviz.errors import MethodError
 from kerasviz.probe.held_weights import held_weights
+from kerasviz.probe.histograms import Histograms
 from kerasviz.probe.inputs import check_model
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.weight_depths import weight_depths
@@ -18,7 +19,6 @@ from kerasviz.weights.chunks import extent, histogram
 from kerasviz.weights.moments import described
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 BINS = 256
@@ -27,7 +27,7 @@ ROLE = "kernel"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WeightsByDepth:
+class WeightsByDepth(Histograms):
     """How the weights of each layer are distributed, in the order of depth.
 
     Args:
@@ -38,32 +38,8 @@ class WeightsByDepth:
         provenance: Versions, model, time.
     """
 
-    table: pd.DataFrame
-    edges: np.ndarray
-    counts: np.ndarray
-    provenance: dict[str, Any]
-
     def __repr__(self) -> str:
         return f"WeightsByDepth({self.provenance['model']!r}, {len(self.table)} weights)"
-
-    @property
-    def addresses(self) -> list[str]:
-        """What was read, in the order of depth."""
-        return [*map(str, self.table.index)]
-
-    def histogram(self, address: str) -> tuple[np.ndarray, np.ndarray]:
-        """Edges `(257,)` and counts `(256,)` of one weight.
-
-        Raises:
-            AddressError: It was not read.
-        """
-        if address not in self.table.index:
-            raise AddressError(
-                f"`address` must be one of {self.addresses}. Received: {address!r}. "
-                "See `table.index`."
-            )
-        place = self.addresses.index(address)
-        return self.edges[place], self.counts[place]
 
     def plot(self, **kwargs: Any) -> Figure:
         """Ridgelines, a row a weight; see `kv.plots.distribution_ridges`."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from kerasviz.errors import InputError, MethodError
-from kerasviz.probe import saving
 from kerasviz.probe.inputs import check_model
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.saving import Kept
 from kerasviz.probe.settings import whole
 from kerasviz.probe.spatial_kernels import SpatialKernel, spatial_kernel
 from kerasviz.weights.one_sided import SIDES, alike_first, most_factors, one_sided, unexplained
@@ -27,7 +25,7 @@ PICTURES = (1, 3)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WeightFactors:
+class WeightFactors(Kept):
     """A kernel as a few maps of its window times a few directions of its inputs.
 
     Args:
@@ -88,23 +86,6 @@ class WeightFactors:
 
         vectors = self.directions if factor is None else self.directions[factor]
         return direction(source, vectors, **settings)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one `.npz` file, without pickle.
-
-        Raises:
-            OutputError: The file can't be written.
-        """
-        return saving.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> WeightFactors:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: The file is missing, damaged, or something else.
-        """
-        return saving.load(cls, path)
 
     def plot(self, **kwargs: Any) -> Figure:
         """The maps in colours, like ones beside each other; see `kv.plots.weight_factors`."""

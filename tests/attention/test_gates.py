@@ -244,9 +244,9 @@ def test_refusals() -> None:
 
 
 def test_nothing_is_traced_anew_from_batch_to_batch() -> None:
-    from kerasviz.attention.gating import _Collector
+    from kerasviz.attention.gate_reading import GateCollector
 
-    collector = _Collector(around(Squeeze(5, name="se")), None)
+    collector = GateCollector(around(Squeeze(5, name="se")), None)
     collector.go_through(images(11), 4, 0)
     collector.go_through(images(3), 2, 0)
     assert collector.num_traces == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -104,6 +105,16 @@ def test_a_network_alone_is_the_same() -> None:
     np.testing.assert_allclose(both.ratios, both.means / both.baseline.means)
     with pytest.raises(InputError, match="baseline=True"):
         _ = alone.ratios
+
+
+def test_saved_with_its_baseline_and_loaded(tmp_path: Path) -> None:
+    found = simulate_dense(depth=2, size=5, seeds=range(2), verbose=0)
+    again = Simulation.load(found.save(tmp_path / "simulation.npz"))
+    assert (again.parameters, again.seeds) == (found.parameters, found.seeds)
+    np.testing.assert_array_equal(again.ratios, found.ratios)
+    assert again.baseline.baseline is None
+    np.testing.assert_array_equal(again.baseline.images, found.baseline.images)
+    assert repr(again) == repr(found)
 
 
 def test_traced_once() -> None:

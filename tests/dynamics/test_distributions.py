@@ -229,6 +229,11 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert again.provenance == found.provenance
     np.testing.assert_array_equal(again.edges, found.edges)
     np.testing.assert_array_equal(again.counts, found.counts)
+    assert again.table.index.name == found.table.index.name == "address"
+    broken = tmp_path / "weights.npz"
+    broken.write_bytes(broken.read_bytes()[:90])
+    with pytest.raises(InputError, match=r"`path` must be a file that `Distributions.save` wrote"):
+        Distributions.load(broken)
 
 
 @pytest.mark.parametrize(

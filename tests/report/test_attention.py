@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from kerasviz.attention.gating import GateStatistics
+from kerasviz.attention.gate_statistics import GateStatistics
 from kerasviz.report.attention import gates_in_words, weights_in_words
 
 
