@@ -34,6 +34,7 @@ from kerasviz.plots.step_times import freezing_curve, layer_sweep, step_bars, st
 from kerasviz.plots.training_run import training_run
 from kerasviz.plots.unit_fields import effective_field, unit_fields
 from kerasviz.plots.variant_fields import field_rows
+from kerasviz.plots.variant_measures import variant_measures
 from kerasviz.plots.viewport import viewport
 from kerasviz.plots.weights import weight_changes, weight_distribution
 
@@ -75,6 +76,7 @@ __all__ = [
     "to_png",
     "training_run",
     "unit_fields",
+    "variant_measures",
     "viewport",
     "weight_banding",
     "weight_changes",

@@ -34,7 +34,11 @@ def field_study_section(found: FieldStudy, title: str = "What shapes receptive f
     return Section(
         title,
         text="\n\n".join([READ.format(picture), *few, *found.words()]),
-        figures={**fields, "Orientations": orientations(found.table)},
+        figures={
+            "Variants": found.plot_variants(),
+            **fields,
+            "Orientations": orientations(found.table),
+        },
         tables={"Variants": found.summary()} | {k: v for k, v in tables.items() if len(v)},
         provenance=found.provenance,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.studies.field_factors import USUAL, factor_table
+from kerasviz.studies.field_factors import USUAL, factor_table, measures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ROUNDER = "a bottleneck of one channel gives rounder fields than none"
 ORIENTED = "fields after a bottleneck of one channel are less round than in it"
+
+LABELS = {"val_accuracy": "accuracy", "orientation_std": "orientation_std"}
+NOTES = {"accuracy": "of validation pictures", "orientation_std": "median of units; 0: round"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -177,6 +180,26 @@ class FieldStudy:
         }
         kwargs.setdefault("title", f"Receptive fields of {layer}")
         return field_rows(maps, notes, **kwargs)
+
+    def plot_variants(self, **kwargs: Any) -> Figure:
+        """Accuracy and the roundness of each layer: a row a variant, a ring a seed.
+
+        Args:
+            **kwargs: `title` of `kv.plots.variant_measures`.
+        """
+        from kerasviz.plots.variant_measures import variant_measures
+
+        found = {
+            LABELS.get(measure, measure) + (f", {layer}" if layer else ""): {
+                name: series[series.index.get_level_values("variant") == name].tolist()
+                for name in self.variants
+            }
+            for (measure, layer), series in measures(self.table, self.training).items()
+            if measure in LABELS
+        }
+        kwargs.setdefault("title", f"What each variant reached, {len(self.seeds)} seeds")
+        notes = {name: NOTES[name.split(",")[0]] for name in found}
+        return variant_measures(found, notes=notes, **kwargs)
 
     def _pairs(self) -> list[tuple[str, str]]:
         """Variants with a bottleneck of one channel, and those that differ only in having none."""
