@@ -19,6 +19,7 @@ NAMES = 1.5
 SIDE = 0.95
 GAP = 0.07
 HEAD = 0.68
+LEAST = 5.2
 WORDS = LINE_HEIGHT + 0.12
 
 
@@ -57,7 +58,8 @@ def field_rows(
     arrays = _cut(arrays)
     most = max(len(array) for array in arrays.values())
     row = SIDE + WORDS
-    sheet = Sheet(2 * MARGIN + NAMES + most * (SIDE + GAP), HEAD + len(arrays) * row + 0.1)
+    width = max(2 * MARGIN + NAMES + most * (SIDE + GAP), LEAST)
+    sheet = Sheet(width, HEAD + len(arrays) * row + 0.1)
     sheet.text(MARGIN, MARGIN, title, fontsize=11, fontweight="bold")
     note = "middle grey: 0; white and black: the peak of each map"
     high, wide = next(iter(arrays.values())).shape[1:3]

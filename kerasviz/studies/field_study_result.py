@@ -155,7 +155,8 @@ class FieldStudy:
 
         Args:
             layer: Which layer.
-            seed: Which training; None: the first.
+            seed: Which training; None: the first, and where its layer has fewer units than `num`
+                the next ones too, with the seed in brackets.
             num: Units a row, at most.
             **kwargs: `title` of `kv.plots.field_rows`.
 
@@ -164,22 +165,32 @@ class FieldStudy:
         """
         from kerasviz.plots.variant_fields import field_rows
 
-        wanted = self.seeds[0] if seed is None else seed
-        if layer not in self.layers or wanted not in self.seeds:
+        if layer not in self.layers or seed not in (None, *self.seeds):
             raise InputError(
                 f"`layer` must be one of {self.layers} and `seed` one of {self.seeds}. Received: "
                 f"{layer!r} and {seed!r}. Choose others."
             )
-        table = self.table[(self.table["layer"] == layer) & (self.table["seed"] == wanted)]
-        maps = {name: self.maps[name, wanted, layer][:num] for name in self.variants}
-        notes = {
-            str(name): [
-                f"{row.type}, {row.orientation_std:.2f}" for row in part.head(num).itertuples()
-            ]
-            for name, part in table.groupby("variant")
-        }
+        shown = {name: self._shown(name, layer, seed, num) for name in self.variants}
+        maps = {name: np.stack([one for one, _ in row]) for name, row in shown.items()}
+        notes = {name: [words for _, words in row] for name, row in shown.items()}
         kwargs.setdefault("title", f"Receptive fields of {layer}")
         return field_rows(maps, notes, **kwargs)
+
+    def _shown(
+        self, variant: str, layer: str, seed: int | None, num: int
+    ) -> list[tuple[np.ndarray, str]]:
+        """Fields with a few words: of one seed, or of the first ones until there are enough."""
+        found: list[tuple[np.ndarray, str]] = []
+        table = self.table[(self.table["layer"] == layer) & (self.table["variant"] == variant)]
+        for place, one in enumerate(self.seeds if seed is None else (seed,)):
+            if place and len(found) >= num:
+                break
+            rows = table[table["seed"] == one]
+            words = [f"{row.type}, {row.orientation_std:.2f}" for row in rows.itertuples()]
+            if seed is None and len(words) < num and len(self.seeds) > 1:
+                words = [f"{text} ({one})" for text in words]
+            found += zip(self.maps[variant, one, layer], words, strict=True)
+        return found[:num]
 
     def plot_variants(self, **kwargs: Any) -> Figure:
         """Accuracy and the roundness of each layer: a row a variant, a ring a seed.
@@ -197,7 +208,8 @@ class FieldStudy:
             for (measure, layer), series in measures(self.table, self.training).items()
             if measure in LABELS
         }
-        kwargs.setdefault("title", f"What each variant reached, {len(self.seeds)} seeds")
+        count = len(self.seeds)
+        kwargs.setdefault("title", f"What each variant reached, {count} seed{'s' * (count > 1)}")
         notes = {name: NOTES[name.split(",")[0]] for name in found}
         return variant_measures(found, notes=notes, **kwargs)
 

@@ -83,3 +83,16 @@ def test_fields_of_variants_are_cut_alike() -> None:
         plots.field_rows({})
     with pytest.raises(InputError, match="as 'x'"):
         plots.field_rows({"x": maps[..., 0]})
+
+
+def test_variants_that_have_no_values_say_so() -> None:
+    nothing = [float("nan")]
+    figure = plots.variant_measures({"accuracy": {"a": [0.1, 0.3, *nothing], "b": nothing}})
+    (axes,) = figure.axes
+    assert [len(rings.get_offsets()) for rings in axes.collections] == [2, 0]
+    assert axes.lines[1].get_xdata() == pytest.approx([0.2, 0.2])
+    assert [text.get_text() for text in axes.texts] == ["no values"]
+    with pytest.raises(InputError, match="the same variants"):
+        plots.variant_measures({"x": {"a": [1.0]}, "y": {"b": [1.0]}})
+    with pytest.raises(InputError, match="the same variants"):
+        plots.variant_measures({})

@@ -131,6 +131,8 @@ def test_what_is_measured_and_kept(found: studies.FieldStudy) -> None:
     assert np.asarray(figure.axes[0].images[0].get_array()).shape == (8, 8)
     with pytest.raises(InputError, match="one of"):
         found.plot("mid")
+    with pytest.raises(InputError, match="one of"):
+        found.plot(seed=4)
 
 
 def by_hand(values: dict[tuple[str, str], list[float]]) -> studies.FieldStudy:
@@ -261,6 +263,15 @@ def test_an_interrupted_study_goes_on(tmp_path: Path, trainings: list[Any]) -> N
     assert told == [("3", 3, 1), ("5", 3, 1)]
     assert [one["kernel_size"] for one in trainings] == [5]
     alone = quick("3", "5")
+    axes = quick("3", "5", seeds=[3, 4, 5]).plot(num=2).axes
+    assert len(axes) == 2 * 2
+    assert len(quick("3", seeds=[3, 4]).plot(seed=4).axes) == 1
+    panels = quick("3", "5", seeds=[3, 4]).plot_variants().axes
+    assert [len(a.collections) for a in panels] == [2, 2]
+    assert panels[0].collections[0].get_offsets()[:, 0].tolist() == [0.25, 0.25]
+    expected = alone.table["orientation_std"].tolist()
+    drawn = [rings.get_offsets()[0, 0] for rings in panels[1].collections]
+    assert drawn == pytest.approx(expected)
     for key, field in alone.maps.items():
         np.testing.assert_array_equal(found.maps[key], field)
     pd.testing.assert_frame_equal(found.training, alone.training, check_dtype=False)
