@@ -300,8 +300,8 @@ def _is_cut(first: float, last: float, free_first: float, free_last: float, size
     if math.isinf(free_first):
         return False
     if math.isnan(free_first) or math.isnan(free_last):
-        return first == 0 or last == size - 1
-    return free_first < first or free_last > last
+        return bool(first == 0 or last == size - 1)
+    return bool(free_first < first or free_last > last)
 
 
 def _stride(steps: Any, positions: Sequence[int]) -> float | None:
