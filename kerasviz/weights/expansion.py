@@ -317,7 +317,7 @@ def _diagnosis(found: ExpandedWeights, window: Window) -> str:
         words.append("All weights are zero, so the source has no say.")
     elif 1 - shown / both > MUCH:
         words.append(
-            f"{1 - shown / both:.0%} of excitation and inhibition cancel in the maps: look at "
+            f"{_percent(1 - shown / both)} of excitation and inhibition cancel in the maps: look at "
             "`positive` and `negative` apart."
         )
     if window.is_cut:
@@ -325,3 +325,7 @@ def _diagnosis(found: ExpandedWeights, window: Window) -> str:
     if window.reason:
         words.append(f"The window holds what is not zero, as the graph is silent: {window.reason}.")
     return " ".join(words)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share < 0.995 else f"{np.floor(share * 1000) / 10:.1f}%"
