@@ -96,7 +96,9 @@ def _heading(found: ExpandedWeights, target: int) -> str:
 def _words(found: ExpandedWeights, shown: int) -> list[str]:
     size = " × ".join(map(str, found.size))
     how = "true gradients, mean of examples" if found.method == "examples" else "weights alone"
-    told = f"{size} positions; {how}; {shown} of {len(found.sources)} source channels, the strongest "
+    told = (
+        f"{size} positions; {how}; {shown} of {len(found.sources)} source channels, the strongest "
+    )
     return [
         f"{told}first.",
         "Red: more of the source raises the target. Excites and inhibits have a scale of their "
