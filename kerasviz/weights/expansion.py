@@ -317,8 +317,8 @@ def _diagnosis(found: ExpandedWeights, window: Window) -> str:
         words.append("All weights are zero, so the source has no say.")
     elif 1 - shown / both > MUCH:
         words.append(
-            f"{_percent(1 - shown / both)} of excitation and inhibition cancel in the maps: look at "
-            "`positive` and `negative` apart."
+            f"{_percent(1 - shown / both)} of excitation and inhibition cancel in the maps: look "
+            "at `positive` and `negative` apart."
         )
     if window.is_cut:
         words.append("The window is cut by the border: pass a larger `size` if the model takes it.")
