@@ -95,11 +95,8 @@ class LinearNetwork:
 
     def gradients(self, choose: Callable[[Any], Any]) -> Twins:
         """By either start, of what is chosen of either end."""
-        pairs = (
-            (self.ends.signed, self.starts.signed),
-            (self.ends.absolute, self.starts.absolute),
-        )
-        return Twins(*(graph.gradients(choose(end), [start])[0] for end, start in pairs))
+        total = choose(self.ends.signed) + choose(self.ends.absolute)
+        return Twins(*graph.gradients(total, [self.starts.signed, self.starts.absolute]))
 
     def _visit(self, op: Any) -> None:
         if not any(self._depends(tensor) for tensor in op.inputs):
