@@ -57,7 +57,7 @@ def expanded_weights(
     left, top = MARGIN + LABEL, MARGIN + 6.6 * LINE_HEIGHT
     wide = max(NARROWEST, LABEL + len(places) * (width + GAP) + 0.7)
     block = max(height, 0.62) + ROW_GAP
-    sheet = Sheet(2 * MARGIN + wide, top + 3 * block + 1.6 * LINE_HEIGHT + MARGIN)
+    sheet = Sheet(2 * MARGIN + wide, top + 3 * block + 0.6 * LINE_HEIGHT + MARGIN)
     write_heading(sheet, title or _heading(found, target), _words(found, len(places)))
     for column, (source, norm) in enumerate(strongest):
         x = left + column * (width + GAP)

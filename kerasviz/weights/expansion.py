@@ -67,7 +67,7 @@ class WeightExpander:
     Example:
 
     ```python
-    expander = kv.weights.WeightExpander(model, "stem/conv", "block/add")
+    expander = kv.weights.WeightExpander(model, "encoder/conv", "block_3/expand")
     found = expander(targets=[3, 7])
     print(found.strongest(3))
     ```
@@ -198,7 +198,7 @@ def expand(
     Example:
 
     ```python
-    found = kv.weights.expand(model, "stem/conv", "block/add", targets=[3])
+    found = kv.weights.expand(model, "encoder/conv", "block_3/expand", targets=[3])
     print(found.maps.shape, found.cancellation.max())
     ```
     """
