@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,9 +13,6 @@ from kerasviz.plots.kernel_factors import MARGIN, flat_window, write_heading
 from kerasviz.plots.reading import shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
-if TYPE_CHECKING:
-    from kerasviz.weights.expanded import ExpandedWeights
-
 GAP, ROW_GAP = 0.1, 0.18
 TILE = 0.86
 WIDEST = 1.9
@@ -25,7 +22,7 @@ ROWS = (("sum", "maps"), ("excites", "positive"), ("inhibits", "negative"))
 
 
 def expanded_weights(
-    found: ExpandedWeights, target: int | None = None, num: int = 8, *, title: str | None = None
+    found: Any, target: int | None = None, num: int = 8, *, title: str | None = None
 ) -> Figure:
     """Draw what one target channel reads in its strongest sources.
 
@@ -35,7 +32,7 @@ def expanded_weights(
     slices are side by side.
 
     Args:
-        found: What `kv.weights.expand` returns.
+        found: An `ExpandedWeights`, as `kv.weights.expand` returns.
         target: Channel number; None: the first of `found.targets`.
         num: How many sources to draw.
         title: Heading; None: made of the layers.
@@ -88,12 +85,12 @@ def _flat(window: np.ndarray) -> np.ndarray:
     return picture
 
 
-def _heading(found: ExpandedWeights, target: int) -> str:
+def _heading(found: Any, target: int) -> str:
     ends = f"{shortened(found.target, 28)}, channel {target}, from {shortened(found.source, 28)}"
     return f"Expanded weights of {ends}"
 
 
-def _words(found: ExpandedWeights, shown: int) -> list[str]:
+def _words(found: Any, shown: int) -> list[str]:
     size = " × ".join(map(str, found.size))
     how = "true gradients, mean of examples" if found.method == "examples" else "weights alone"
     told = (
