@@ -120,7 +120,7 @@ def residual() -> keras.Model:
     y = layers.Conv2D(2, 1, activation="swish", name="squeeze")(x)
     y = layers.Conv2D(4, 3, padding="same", activation="hard_swish", name="expand")(y)
     y = layers.PReLU(shared_axes=[1, 2], name="prelu")(y)
-    y = layers.Rescaling(-0.5, offset=0.25, name="rescaled")(y)
+    y = keras.ops.negative(layers.Rescaling(-0.5, offset=0.25, name="rescaled")(y))
     x = layers.Subtract(name="difference")([layers.ReLU(name="relu")(x), y])
     x = layers.Activation("softplus", name="softplus")(layers.ZeroPadding2D(1, name="pad")(x))
     x = layers.MaxPooling2D(2, name="pool")(x)
@@ -133,7 +133,7 @@ def test_residual_paths_bottlenecks_and_pools(residual: keras.Model) -> None:
     def network(x: Signed) -> Signed:
         y = reference.convolved(x, kernel(residual, "squeeze"))
         y = reference.convolved(y, kernel(residual, "expand"), padding="same")
-        x = reference.added(x, reference.scaled(y, np.full(4, 0.5)))
+        x = reference.added(x, reference.scaled(y, np.full(4, -0.5)))
         x = Signed(*(np.pad(part, [(0, 0), (1, 1), (1, 1), (0, 0)]) for part in x))
         x = reference.averaged(x, 2)
         x = Signed(*(np.concatenate([part, part], axis=-1) for part in x))
@@ -205,9 +205,8 @@ def steps(model: keras.Model, *names: str) -> Callable[[Signed], Signed]:
     return network
 
 
-@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_is_expanded_in_single(name: str) -> None:
-    model = KINDS[name]().model
+def test_half_precision_is_expanded_in_single() -> None:
+    model = KINDS["mixed_float16"]().model
     found = kv.weights.expand(model, "conv_1", "conv_2")
     check(found, steps(model, "norm", "conv_2"), tolerance=6e-3)
 
