@@ -162,17 +162,17 @@ def test_signs_are_those_of_every_single_path() -> None:
     np.testing.assert_allclose(found.negative, negative, atol=1e-6)
 
 
-def test_volumes_and_means_of_statistics() -> None:
+def test_volumes_and_negatives() -> None:
     volume = keras.Input((6, 5, 4, 2))
     x = layers.Conv3D(3, 2, name="first", activation="selu")(volume)
-    x = layers.MaxPooling3D(2, strides=1, name="pool")(x)
+    x = keras.ops.negative(layers.MaxPooling3D(2, strides=1, name="pool")(x))
     x = layers.Conv3D(2, (1, 2, 1), name="last")(x)
     model = drawn(keras.Model(volume, x), 3)
 
     def network(x: Signed) -> Signed:
         x = reference.scaled(x, np.full(3, 1.0507009873554805))
         mean = np.zeros((2, 2, 2, 3, 3))
-        mean[...] = np.eye(3) / 8
+        mean[...] = -np.eye(3) / 8
         return reference.convolved(reference.convolved(x, mean), kernel(model, "last"))
 
     check(
