@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from kerasviz.weights.comparison import compare
     from kerasviz.weights.depth import WeightsByDepth, by_depth
     from kerasviz.weights.diagnosis import diagnose
+    from kerasviz.weights.expanded import ExpandedWeights
+    from kerasviz.weights.expansion import WeightExpander, expand
     from kerasviz.weights.factors import WeightFactors, factorize
     from kerasviz.weights.peers import unusual
     from kerasviz.weights.spread import WeightDistribution, distribution
     from kerasviz.weights.summary import summarize
 
 _HOMES = {
+    "ExpandedWeights": "expanded",
+    "WeightExpander": "expansion",
     "WeightDistribution": "spread",
     "WeightFactors": "factors",
     "WeightsByDepth": "depth",
@@ -24,6 +28,7 @@ _HOMES = {
     "by_depth": "depth",
     "compare": "comparison",
     "diagnose": "diagnosis",
+    "expand": "expansion",
     "distribution": "spread",
     "factorize": "factors",
     "summarize": "summary",
@@ -31,7 +36,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "ExpandedWeights",
     "WeightDistribution",
+    "WeightExpander",
     "WeightFactors",
     "WeightsByDepth",
     "banding",
@@ -39,6 +46,7 @@ __all__ = [
     "compare",
     "diagnose",
     "distribution",
+    "expand",
     "factorize",
     "summarize",
     "unusual",
