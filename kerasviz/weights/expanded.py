@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.probe import saving
+from kerasviz.probe.saving import Kept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ExpandedWeights:
+class ExpandedWeights(Kept):
     """What the middle of a layer reads in the channels of an earlier one, as one kernel.
 
     `maps` = `positive` + `negative`: what excites and what inhibits at the same place may cancel,
@@ -111,23 +109,6 @@ class ExpandedWeights:
                 "Expand it first."
             )
         return self.targets.index(target)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one `.npz` file, without pickle.
-
-        Raises:
-            OutputError: The file can't be written.
-        """
-        return saving.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> ExpandedWeights:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: The file is missing, damaged, or something else.
-        """
-        return saving.load(cls, path)
 
     def plot(self, target: int | None = None, num: int = 8, **kwargs: Any) -> Figure:
         """The strongest sources of a target: their maps, and what excites and inhibits apart.
