@@ -126,7 +126,8 @@ class Extents:
         """With its axes in another order."""
         ends = self.ends.transpose(0, *(axis + 1 for axis in order))
         steps = {new: self.steps[old] for new, old in enumerate(order) if old in self.steps}
-        return Extents(ends, tuple(self.shape[axis] for axis in order), steps)
+        zero = None if self.zero is None else self.zero.transpose(order)
+        return Extents(ends, tuple(self.shape[axis] for axis in order), steps, zero)
 
     def taken(self, axis: int, places: np.ndarray) -> Extents:
         """The elements at these places of an axis, in their order."""
