@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 5
 NEGLIGIBLE = 0.1
+EXACT = 1e-3
 GABOR, DOG, OTHER, DEAD = "gabor", "dog", "other", "dead"
 
 
@@ -35,10 +36,10 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
 
     A Gabor function (eight parameters) and a difference of two round Gaussians with one centre
     (six) are fitted to each map by least squares, from several starts that the map itself decides.
-    The type is that of the fit with the lower Bayesian information criterion, n·ln(squares left) +
-    parameters·ln(n) for n pixels. Angles are directions of stripes and bars, in degrees from 0 up
-    to 180: 0 lies, 90 stands, 45 rises to the right. Lengths are in pixels, from the middle of the
-    top left one.
+    The type is that of the fit with the lower Bayesian information criterion, n·ln(share of
+    variance left) + parameters·ln(n) for n pixels, where less than a thousandth counts as that.
+    Angles are directions of stripes and bars, in degrees from 0 up to 180: 0 lies, 90 stands, 45
+    rises to the right. Lengths are in pixels, from the middle of the top left one.
 
     Args:
         maps: (units, height, width) or (units, height, width, colours), or an object with such an
@@ -210,8 +211,8 @@ def _fitted(
         return {"type": OTHER if scale else DEAD, "blob": False, **_nothing()}
     gabor, dog = fit_gabor(surfaces[0], scaled), fit_center_surround(surfaces[1], scaled)
     errors = [min(1.0, fit.squares / variance) for fit in (gabor, dog)]
-    is_gabor = _criterion(gabor.squares, scaled.size, GABOR_PARAMETERS) < _criterion(
-        dog.squares, scaled.size, CENTER_SURROUND_PARAMETERS
+    is_gabor = _criterion(errors[0], scaled.size, GABOR_PARAMETERS) < _criterion(
+        errors[1], scaled.size, CENTER_SURROUND_PARAMETERS
     )
     stripes, round_ = gabor.columns(), dog.columns()
     stripes["gabor_amplitude"] *= scale
@@ -231,8 +232,8 @@ def _fitted(
     }
 
 
-def _criterion(squares: float, size: int, parameters: int) -> float:
-    return size * float(np.log(max(squares, 1e-300))) + parameters * float(np.log(size))
+def _criterion(error: float, size: int, parameters: int) -> float:
+    return size * float(np.log(max(error, EXACT))) + parameters * float(np.log(size))
 
 
 def _nothing() -> dict[str, float]:

@@ -142,6 +142,9 @@ def test_dead_constant_noisy_and_blobs() -> None:
     assert found.loc[2:, "gabor_error"].between(0, 1).all()
     noise = np.random.default_rng(1).normal(0, 0.1, (6, 15, 15))
     assert kv.receptive_fields.describe(maps[3] + noise)["type"].tolist() == ["dog"] * 6
+    point, plain = np.zeros((2, 9, 9)), difference_of_gaussians(9, (4.3, 4), (1.2, 2), (1, 0))
+    point[0, 4, 4], point[1] = 1, plain / plain.max()
+    assert kv.receptive_fields.describe(point)["type"].tolist() == ["dog"] * 2
     strict = kv.receptive_fields.describe(maps[3:] + maps[2:3], poor=0.01)
     assert strict["type"].tolist() == ["other"]
 
@@ -174,7 +177,7 @@ def test_large_banks_are_made_in_parts(monkeypatch) -> None:
 def test_derivatives_are_those_of_differences(kind) -> None:
     surface = kind((9, 11))
     start = np.array([0.7, 0.4, 4.2, 3.9, 0.6, 0.8, 0.5, -1.6])[: len(surface.low)]
-    found = surface.derivatives(start)
+    found = surface.derivatives(start, surface.parts(start))
     for place in range(len(start)):
         step = np.eye(len(start))[place] * 1e-5
         slope = (surface.draw(start + step) - surface.draw(start - step)).ravel() / 2e-5
