@@ -49,7 +49,7 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
             name.
 
     Returns:
-        DataFrame, a row a unit:
+        DataFrame, a row a unit, by its number in the layer where `maps` has `units`:
 
         - `type`: "gabor"; "dog" (centre and surround); "other" where both fits are poor, or a map
           is constant; "dead" where it is 0 everywhere. Of the last two the numbers that do not
@@ -57,11 +57,12 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
         - `blob`: whether it is a "dog" whose surround has less than a tenth of the centre's volume.
         - `row`, `column`: the centre of the better fit.
         - `gabor_error`, `dog_error`: unexplained variance in [0, 1].
-        - of the Gabor fit `orientation`, `wavelength`, `phase` (degrees: 0 for a bright stripe in
-          the middle, 90 and -90 for an edge, the normal pointing right, or down), `bandwidth`
-          (octaves at half the response; inf where the stripes are no more than one),
-          `sigma_across` and `sigma_along` of the stripes, `gabor_amplitude`, `gabor_row`,
-          `gabor_column`.
+        - of the Gabor fit `orientation`, `wavelength` (from 1.41: a chequered map; where stripes are
+          one pixel wide along rows or columns, a direction and its mirror image look alike), `phase`
+          (degrees: 0 for a bright stripe in the middle, 90 and -90 for an edge, the normal pointing
+          right, or down), `bandwidth` (octaves at half the response; inf where the stripes are no
+          more than one), `sigma_across` and `sigma_along` of the stripes, `gabor_amplitude`,
+          `gabor_row`, `gabor_column`.
         - of the difference of Gaussians `sigma_center`, `sigma_surround`, `weight_center` and
           `weight_surround` (peaks, the second subtracted), `surround_share` (volume of the
           surround over that of the centre: 1 ignores even light), `dog_row`, `dog_column`.
@@ -107,7 +108,7 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
     table["bar_orientation"] = np.where(lively, bars.orientation, np.nan)
     table["bar_width"] = np.where(lively, bars.width, np.nan)
     table = table.assign(**colors)
-    table.index.name = "unit"
+    table.index = pd.Index(_numbers(maps, len(array)), name="unit")
     return table
 
 
@@ -150,7 +151,7 @@ def plot_fits(
     Args:
         maps: As for `describe`.
         table: What `describe` says of them; None: described here.
-        units: Which; None: the first twelve.
+        units: Numbers of those to draw, as in the table's index; None: the first twelve.
         **kwargs: `title` of `kv.plots.field_fits`.
 
     Returns:
@@ -163,16 +164,24 @@ def plot_fits(
 
     array = _array(maps)
     table = describe(array) if table is None else table
-    chosen = list(range(min(12, len(array)))) if units is None else list(units)
-    if len(table) != len(array) or not all(0 <= unit < len(array) for unit in chosen):
+    numbers = _numbers(maps, len(array))
+    asked = numbers[:12] if units is None else list(units)
+    if len(table) != len(array) or not set(asked) <= set(numbers):
         raise InputError(
             f"`table` and `units` must be of the {len(array)} maps. Received: {len(table)} rows "
-            f"and units {chosen}. Pass what `describe` returns of these maps."
+            f"and units {asked}. Pass what `describe` returns of these maps."
         )
+    chosen = [numbers.index(unit) for unit in asked]
     flat = principal_colors(array)[0] if array.ndim == 4 else array
     rows = table.iloc[chosen]
     fits = draw_fits(rows, flat.shape[1:])
     return field_fits(flat[chosen], fits[GABOR], fits[DOG], rows, **kwargs)
+
+
+def _numbers(maps: Any, count: int) -> list[int]:
+    """Numbers of units: those that the maps bring along, or of their places."""
+    found = np.asarray(getattr(maps, "units", ()))
+    return found.tolist() if found.shape == (count,) else list(range(count))
 
 
 def _array(maps: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from kerasviz.receptive_fields.fitting import Parts, best_fit, centroid, drawn, 
 
 PARAMETERS = 8
 SMALLEST_SIGMA = 0.4
-HIGHEST_FREQUENCY = 0.5
+HIGHEST_FREQUENCY = float(np.sqrt(0.5))
 STRIPES_PER_SIGMA = (0.2, 0.4, 0.8)
 HALF_RESPONSE = np.sqrt(np.log(2) / 2)
 Wave = tuple[float, float]

@@ -112,6 +112,28 @@ def test_directions_and_phases_mean_what_the_manual_says(angle: float) -> None:
     np.testing.assert_allclose(found["bandwidth"], octaves, rtol=1e-2)
 
 
+@pytest.mark.parametrize(("angle", "wavelength"), [(45.0, 1.7), (135.0, 2.0)])
+def test_diagonal_stripes_may_be_finer_than_two_pixels(angle: float, wavelength: float) -> None:
+    field = gabor(13, angle, wavelength, 30, (6.2, 5.9), (2.2, 2.2))
+    found = kv.receptive_fields.describe(field[None]).loc[0]
+    assert found["type"] == "gabor"
+    assert found["gabor_error"] < 1e-3
+    assert found["orientation"] == pytest.approx(angle, abs=0.5)
+    assert found["wavelength"] == pytest.approx(wavelength, rel=0.01)
+
+
+def test_units_keep_their_numbers() -> None:
+    maps = planted(3)[0]
+    result = types.SimpleNamespace(maps=maps, units=np.array([7, 0, 30]))
+    found = kv.receptive_fields.describe(result)
+    assert found.index.tolist() == [7, 0, 30]
+    figure = kv.receptive_fields.plot_fits(result, found, units=[30, 7])
+    words = [text.get_text() for text in figure.texts]
+    assert [word[:3] for word in words if word.split(":")[0].isdecimal()] == ["30:", "7: "]
+    with pytest.raises(InputError, match="units \\[1\\]"):
+        kv.receptive_fields.plot_fits(result, found, units=[1])
+
+
 def test_a_noiseless_fit_is_exact_and_can_be_drawn() -> None:
     sharp = 5 * difference_of_gaussians(25, (11.5, 13.2), (2.0, 4.0), (1.0, 0.2))
     stripes = gabor(25, 60, 6, 30, (12.3, 11.1), (2.5, 4.0))
