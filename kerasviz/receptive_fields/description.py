@@ -57,12 +57,12 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
         - `blob`: whether it is a "dog" whose surround has less than a tenth of the centre's volume.
         - `row`, `column`: the centre of the better fit.
         - `gabor_error`, `dog_error`: unexplained variance in [0, 1].
-        - of the Gabor fit `orientation`, `wavelength` (from 1.41: a chequered map; where stripes are
-          one pixel wide along rows or columns, a direction and its mirror image look alike), `phase`
-          (degrees: 0 for a bright stripe in the middle, 90 and -90 for an edge, the normal pointing
-          right, or down), `bandwidth` (octaves at half the response; inf where the stripes are no
-          more than one), `sigma_across` and `sigma_along` of the stripes, `gabor_amplitude`,
-          `gabor_row`, `gabor_column`.
+        - of the Gabor fit `orientation`, `wavelength` (from 1.41: a chequered map; of stripes one
+          pixel wide along rows or columns, a direction and its mirror image look alike), `phase`
+          (degrees: 0 for a bright stripe in the middle, 90 and -90 for an edge, the normal
+          pointing right, or down), `bandwidth` (octaves at half the response; inf where the
+          stripes are no more than one), `sigma_across` and `sigma_along` of the stripes,
+          `gabor_amplitude`, `gabor_row`, `gabor_column`.
         - of the difference of Gaussians `sigma_center`, `sigma_surround`, `weight_center` and
           `weight_surround` (peaks, the second subtracted), `surround_share` (volume of the
           surround over that of the centre: 1 ignores even light), `dog_row`, `dog_column`.
@@ -187,6 +187,12 @@ def _numbers(maps: Any, count: int) -> list[int]:
 def _array(maps: Any) -> np.ndarray:
     """(units, height, width), or with a last axis of several colours."""
     found = np.asarray(getattr(maps, "maps", maps))
+    positions = getattr(maps, "size", None) if hasattr(maps, "maps") else None
+    if isinstance(positions, tuple) and len(positions) != 2:
+        raise InputError(
+            "`maps` must be of an input with height and width. Received: fields with "
+            f"{len(positions)} axes of positions, of '{maps.layer}'. Plot them instead."
+        )
     if found.ndim == 4 and found.shape[-1] == 1:
         found = found[..., 0]
     if found.ndim not in (3, 4) or found.dtype.kind not in "fiub" or 0 in found.shape:

@@ -178,7 +178,7 @@ class Development:
                 }
             )
             if place in chosen:
-                part = part.join(_described(now.maps).reset_index(drop=True))
+                part = part.join(_described(now).reset_index(drop=True))
             parts.append(part)
             previous = now
         table = pd.concat(parts, keys=self.numbers)
@@ -299,10 +299,10 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else math.nan
 
 
-def _described(maps: np.ndarray) -> pd.DataFrame:
+def _described(fields: UnitFields) -> pd.DataFrame:
     from kerasviz.receptive_fields.description import describe
 
-    found = describe(maps)
+    found = describe(fields)
     return found.assign(error=found[["gabor_error", "dog_error"]].min(axis=1))
 
 

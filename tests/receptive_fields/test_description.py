@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -247,6 +248,9 @@ def test_refusals() -> None:
         describe(np.stack([np.zeros((5, 5)), np.full((5, 5), np.nan)]))
     with pytest.raises(InputError, match="shape \\(0, 9, 9\\)"):
         describe(np.zeros((0, 9, 9)))
+    signals = keras.Sequential([keras.Input((9, 7)), keras.layers.Conv1D(2, 6, name="c")])
+    with pytest.raises(InputError, match="1 axes of positions, of 'c'"):
+        describe(kv.receptive_fields.maps(signals, "c"))
     with pytest.raises(InputError, match="Received: 0"):
         describe(np.zeros((1, 9, 9)), poor=0)
     with pytest.raises(InputError, match="of the 1 maps"):
