@@ -191,7 +191,7 @@ def _array(maps: Any) -> np.ndarray:
     if isinstance(positions, tuple) and len(positions) != 2:
         raise InputError(
             "`maps` must be of an input with height and width. Received: fields with "
-            f"{len(positions)} axes of positions, of '{maps.layer}'. Plot them instead."
+            f"{len(positions)} axes of positions. Plot them instead."
         )
     if found.ndim == 4 and found.shape[-1] == 1:
         found = found[..., 0]

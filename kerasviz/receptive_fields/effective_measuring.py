@@ -35,8 +35,8 @@ class EffectiveReceptiveField:
         num_samples: How many N(0, 1) inputs are drawn when none are given. Inputs of bytes get
             mean 127.5 and standard deviation 64.
         seed: Of these inputs.
-        size: Positions along each axis of random inputs that the model leaves open, one number or one
-            each; None: 32, 64, 128 or 256, the first that the field fits into.
+        size: Positions along each axis of random inputs that the model leaves open, one number or
+            one each; None: 32, 64, 128 or 256, the first that the field fits into.
         batch_size: Gradients computed at once.
 
     Call arguments:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.receptive_fields.development import Development, developed_layers
+from kerasviz.receptive_fields.development import Development
+from kerasviz.receptive_fields.kept import developed_layers
 from kerasviz.report.development_frames import strips
 from kerasviz.report.section import Section
 from kerasviz.report.templates import source, template
