@@ -168,7 +168,12 @@ class Attending(layers.Layer):
         elif self.way == "shifted":
             scores = ops.where(ops.any(~allowed[..., None], axis=-1), scores - 1e9, scores)
         weights = 2.0 * ops.softmax(scores)
-        return ops.matmul(ops.transpose(x, (0, 2, 1)), ops.transpose(weights, (0, 2, 1))) / 3.0
+        if self.way == "added":
+            return tf.matmul(x, weights, transpose_a=True, transpose_b=True) / 3.0
+        turned = ops.transpose(weights, (0, 2, 1))
+        if self.way == "chosen":
+            return ops.transpose(ops.matmul(turned, x), (0, 2, 1)) / 3.0
+        return ops.matmul(ops.transpose(x, (0, 2, 1)), turned) / 3.0
 
 
 class KerasAttending(layers.Layer):
