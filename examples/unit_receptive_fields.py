@@ -4,7 +4,9 @@
 
 The gradient of each unit by the input, at a grey image, for the first convolution of the sample
 network and for one a little deeper; and for layers of growing depth how large their field is, and
-how much of it they really use. Writes first_fields.png and later_fields.png.
+how much of it they really use. The strongest units of the later layer are drawn beside the Gabor
+function and the difference of Gaussians that fit them best. Writes first_fields.png,
+later_fields.png and fitted_fields.png.
 
 Reference:
     Luo et al. 2016, "Understanding the Effective Receptive Field in Deep Convolutional Neural
@@ -32,6 +34,12 @@ def main(later: str, depths: list[str], units: int, num_samples: int, output: Pa
         figure = fields.plot() if layer == FIRST else fields.plot(units)
         (output / name).write_bytes(plots.to_png(figure, dpi=110))
         print(output / name)
+    described = receptive_fields.describe(fields)
+    print(", ".join(f"{count} {kind}" for kind, count in described["type"].value_counts().items()))
+    strongest = fields.units[fields.strength.argsort()[::-1][:6]].tolist()
+    figure = receptive_fields.plot_fits(fields, described, strongest)
+    (output / "fitted_fields.png").write_bytes(plots.to_png(figure, dpi=110))
+    print(output / "fitted_fields.png")
     print(f"\n{'layer':36}{'can see':>10}{'uses':>8}{'share':>8}")
     for layer in depths:
         method = receptive_fields.EffectiveReceptiveField(model, layer, num_samples=num_samples)

@@ -12,6 +12,7 @@ import numpy as np
 from kerasviz.callbacks.observing import Observer, Seen
 from kerasviz.callbacks.watcher import Watcher
 from kerasviz.errors import InputError
+from kerasviz.probe.blank_inputs import OpenSize
 from kerasviz.receptive_fields.gradient_fields import (
     GradientReceptiveField,
     asked_of,
@@ -82,7 +83,8 @@ class ReceptiveFieldWatcher(Watcher):
         seed: Of the noise, which is the same each time.
         units: Numbers of the units, or how many of each layer's first ones at most.
         input: Name or index of the input; None: the first with positions.
-        size: Positions along each axis of the input that the model leaves open.
+        size: Positions along each axis of the input that the model leaves open, one number or one
+            each.
         batch_size: Gradients computed at once; memory grows with it.
         **options: `every`, `strict`, `overwrite`, `keep`, `tensorboard` of `Watcher`.
 
@@ -111,7 +113,7 @@ class ReceptiveFieldWatcher(Watcher):
         seed: int = 0,
         units: int | Sequence[int] = MOST_UNITS,
         input: str | int | None = None,  # noqa: A002
-        size: int | None = None,
+        size: OpenSize = None,
         batch_size: int = 32,
         **options: Any,
     ) -> None:

@@ -454,7 +454,7 @@ def report(
         typer.Option(
             metavar="N",
             min=0,
-            help="At how many epochs to fit watched receptive fields, up to a quarter of a second "
+            help="At how many epochs to fit watched receptive fields, some hundredths of a second "
             "a unit each. Default: 8.",
         ),
     ] = None,

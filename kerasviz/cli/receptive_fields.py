@@ -68,7 +68,8 @@ def run_receptive_fields(options: ReceptiveFieldOptions) -> bool:
         for address in layers:
             found.field(address)
         read = _read(options, model, found, steps) if options.images else None
-        measured = [_measured(options, model, address, read, found, steps) for address in layers]
+        asked = {"input": options.input, "size": size}
+        measured = [_measured(asked, model, address, read, found, steps) for address in layers]
         page = _write(options, found, read, measured, folder, steps)
     failures = read.failures if read else []
     say_skipped(failures)
@@ -116,7 +117,7 @@ def _read(
 
 
 def _measured(
-    options: ReceptiveFieldOptions,
+    asked: dict[str, Any],
     model: keras.Model,
     address: str,
     read: ReadInputs | None,
@@ -127,11 +128,11 @@ def _measured(
     from kerasviz.receptive_fields import EffectiveReceptiveField, GradientReceptiveField
 
     with steps.step(f"Differentiating {address}"):
-        effective = EffectiveReceptiveField(model, address, input=options.input, batch_size=8)
+        effective = EffectiveReceptiveField(model, address, **asked, batch_size=8)
         field = effective(None if read is None else read.inputs)
         if max(part.stop - part.start for part in found.field(address)) > _LARGEST:
             return field, None
-        gradient = GradientReceptiveField(model, address, input=options.input)
+        gradient = GradientReceptiveField(model, address, **asked)
         fill = 0.5 if read is None else round(float(read.inputs.mean()), 3)
         return field, gradient(fill, units=range(min(_MOST_UNITS, gradient.num_units)))
 

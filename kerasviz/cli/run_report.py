@@ -55,7 +55,7 @@ def run_report(
 
 def _pages(run: Run, page: Path) -> dict[str, Path]:
     """Where the page of each layer goes whose receptive fields were watched."""
-    from kerasviz.receptive_fields.development import developed_layers
+    from kerasviz.receptive_fields.kept import developed_layers
     from kerasviz.report.developing import page_name
 
     layers = developed_layers(run)

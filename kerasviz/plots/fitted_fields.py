@@ -91,6 +91,8 @@ def field_fits(
             draw_signed(axes, picture, peak)
             if kind == row["type"]:
                 _frame(axes)
+        if not np.isfinite(row["gabor_error"]):
+            peak = float(maps[place].flat[0])
         _words(sheet, x, y + tall + 0.04, table.index[place], row, peak)
     _scale(sheet, HEAD + rows * height + 0.02)
     return sheet.figure

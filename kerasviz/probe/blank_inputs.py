@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,10 +10,23 @@ import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.probe.inputs import Batch, Slot, declared
+from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import BYTE_MIDDLE
 from kerasviz.probe.wrapper import Wrapper
 
 BYTE_STD = 64.0
+OpenSize = int | Sequence[int] | None
+
+
+def open_size(size: Any) -> int | tuple[int, ...] | None:
+    """A setting of sizes of open axes, checked.
+
+    Raises:
+        InputError: Neither a whole number from 1 on, nor several.
+    """
+    if isinstance(size, (list, tuple)) and size:
+        return tuple(whole(one, "size") for one in size)
+    return None if size is None else whole(size, "size")
 
 
 class BlankInputs:
@@ -24,10 +38,13 @@ class BlankInputs:
 
     Args:
         reader: Checks the batches, and knows the model.
-        size: Positions along each axis that the model leaves open.
+        size: Positions along each axis that the model leaves open, or one number for each of them.
+
+    Raises:
+        InputError: A model that does not say what it takes, or another number of open axes.
     """
 
-    def __init__(self, reader: Wrapper, size: int) -> None:
+    def __init__(self, reader: Wrapper, size: int | tuple[int, ...]) -> None:
         taken = declared(reader.model)
         if taken is None:
             raise InputError(
@@ -36,7 +53,7 @@ class BlankInputs:
             )
         self._reader = reader
         self._taken = taken
-        self._shapes = [tuple(n or size for n in slot.shape[1:]) for slot in taken.slots]
+        self._shapes = [_filled(slot, size) for slot in taken.slots]
 
     @property
     def is_open(self) -> bool:
@@ -66,6 +83,28 @@ class BlankInputs:
 
     def _batch(self, arrays: list[np.ndarray]) -> Batch:
         return self._reader.batch(keras.tree.pack_sequence_as(self._taken.structure, arrays))
+
+
+def _filled(slot: Slot, size: int | tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a sample; of several sizes, those of the open axes or of all positions."""
+    shape = slot.shape[1:]
+    count = shape.count(None)
+    sizes = (size,) * count if isinstance(size, int) else size
+    if count and len(sizes) != count:
+        ends = [part for part in (shape[:-1], shape[1:]) if len(part) == len(sizes)]
+        fitting = [
+            [m for n, m in zip(part, sizes, strict=True) if n is None]
+            for part in ends
+            if all(n in (None, m) for n, m in zip(part, sizes, strict=True))
+        ]
+        sizes = next((tuple(one) for one in fitting if len(one) == count), sizes)
+    if count not in (0, len(sizes)):
+        raise InputError(
+            f"`size` must be one number, or one for each axis that '{slot.name}' leaves open. "
+            f"Received: {size} for {count}. Pass one number."
+        )
+    rest = iter(sizes)
+    return tuple(next(rest) if n is None else n for n in shape)
 
 
 def _is_whole(slot: Slot) -> bool:

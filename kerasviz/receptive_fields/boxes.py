@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.probe.backend.extents import Extents, Step, found_step
+from kerasviz.probe.backend.extent_steps import Step, found_step
+from kerasviz.probe.backend.extents import Extents
 from kerasviz.probe.extents import Site
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from kerasviz.receptive_fields.fitting import best_fit, centroid, drawn, peak
+from kerasviz.receptive_fields.fitting import Parts, best_fit, centroid, drawn, peak
 
 PARAMETERS = 6
 SMALLEST_SIGMA = 0.4
@@ -43,22 +43,22 @@ class CenterSurroundSurface:
         """The map (height, width) of one difference of Gaussians."""
         return drawn(self, parameters).reshape(self.shape)
 
-    def parts(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def parts(self, parameters: np.ndarray) -> Parts:
         """Centre, and surround with its sign (…, pixels), of height 1."""
         squared = self._squared(parameters)
         inner, outer = self._variances(parameters)
         return np.exp(-0.5 * squared / inner), -np.exp(-0.5 * squared / outer)
 
-    def derivatives(self, parameters: np.ndarray) -> np.ndarray:
-        """(pixels, parameters) derivatives of the flat map."""
+    def derivatives(self, parameters: np.ndarray, parts: Parts) -> np.ndarray:
+        """(pixels, parameters) derivatives of the flat map, whose `parts` are these."""
         squared = self._squared(parameters)
         inner, outer = self._variances(parameters)
-        small, large = self.parts(parameters)
+        small, large = parts
         by_inner, by_outer = parameters[0] * small / inner, parameters[1] * large / outer
         steep = by_inner + by_outer
         x, y = self.column - parameters[2], self.row - parameters[3]
-        parts = [small, large, steep * x, steep * y, steep * squared, by_outer * squared]
-        return np.stack(parts, axis=1)
+        columns = [small, large, steep * x, steep * y, steep * squared, by_outer * squared]
+        return np.stack(columns, axis=1)
 
     def _squared(self, parameters: np.ndarray) -> np.ndarray:
         column, row = parameters[..., 2, None], parameters[..., 3, None]

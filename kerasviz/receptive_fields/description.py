@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 5
 NEGLIGIBLE = 0.1
+EXACT = 1e-3
 GABOR, DOG, OTHER, DEAD = "gabor", "dog", "other", "dead"
 
 
@@ -35,10 +36,10 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
 
     A Gabor function (eight parameters) and a difference of two round Gaussians with one centre
     (six) are fitted to each map by least squares, from several starts that the map itself decides.
-    The type is that of the fit with the lower Bayesian information criterion, n·ln(squares left) +
-    parameters·ln(n) for n pixels. Angles are directions of stripes and bars, in degrees from 0 up
-    to 180: 0 lies, 90 stands, 45 rises to the right. Lengths are in pixels, from the middle of the
-    top left one.
+    The type is that of the fit with the lower Bayesian information criterion, n·ln(share of
+    variance left) + parameters·ln(n) for n pixels, where less than a thousandth counts as that.
+    Angles are directions of stripes and bars, in degrees from 0 up to 180: 0 lies, 90 stands, 45
+    rises to the right. Lengths are in pixels, from the middle of the top left one.
 
     Args:
         maps: (units, height, width) or (units, height, width, colours), or an object with such an
@@ -48,7 +49,7 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
             name.
 
     Returns:
-        DataFrame, a row a unit:
+        DataFrame, a row a unit, by its number in the layer where `maps` has `units`:
 
         - `type`: "gabor"; "dog" (centre and surround); "other" where both fits are poor, or a map
           is constant; "dead" where it is 0 everywhere. Of the last two the numbers that do not
@@ -56,11 +57,12 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
         - `blob`: whether it is a "dog" whose surround has less than a tenth of the centre's volume.
         - `row`, `column`: the centre of the better fit.
         - `gabor_error`, `dog_error`: unexplained variance in [0, 1].
-        - of the Gabor fit `orientation`, `wavelength`, `phase` (degrees: 0 for a bright stripe in
-          the middle, 90 and -90 for an edge, the normal pointing right, or down), `bandwidth`
-          (octaves at half the response; inf where the stripes are no more than one),
-          `sigma_across` and `sigma_along` of the stripes, `gabor_amplitude`, `gabor_row`,
-          `gabor_column`.
+        - of the Gabor fit `orientation`, `wavelength` (from 1.41: a chequered map; of stripes one
+          pixel wide along rows or columns, a direction and its mirror image look alike), `phase`
+          (degrees: 0 for a bright stripe in the middle, 90 and -90 for an edge, the normal
+          pointing right, or down), `bandwidth` (octaves at half the response; inf where the
+          stripes are no more than one), `sigma_across` and `sigma_along` of the stripes,
+          `gabor_amplitude`, `gabor_row`, `gabor_column`.
         - of the difference of Gaussians `sigma_center`, `sigma_surround`, `weight_center` and
           `weight_surround` (peaks, the second subtracted), `surround_share` (volume of the
           surround over that of the centre: 1 ignores even light), `dog_row`, `dog_column`.
@@ -106,7 +108,7 @@ def describe(maps: Any, poor: float = 0.6) -> pd.DataFrame:
     table["bar_orientation"] = np.where(lively, bars.orientation, np.nan)
     table["bar_width"] = np.where(lively, bars.width, np.nan)
     table = table.assign(**colors)
-    table.index.name = "unit"
+    table.index = pd.Index(_numbers(maps, len(array)), name="unit")
     return table
 
 
@@ -149,7 +151,7 @@ def plot_fits(
     Args:
         maps: As for `describe`.
         table: What `describe` says of them; None: described here.
-        units: Which; None: the first twelve.
+        units: Numbers of those to draw, as in the table's index; None: the first twelve.
         **kwargs: `title` of `kv.plots.field_fits`.
 
     Returns:
@@ -162,21 +164,35 @@ def plot_fits(
 
     array = _array(maps)
     table = describe(array) if table is None else table
-    chosen = list(range(min(12, len(array)))) if units is None else list(units)
-    if len(table) != len(array) or not all(0 <= unit < len(array) for unit in chosen):
+    numbers = _numbers(maps, len(array))
+    asked = numbers[:12] if units is None else list(units)
+    if len(table) != len(array) or not set(asked) <= set(numbers):
         raise InputError(
             f"`table` and `units` must be of the {len(array)} maps. Received: {len(table)} rows "
-            f"and units {chosen}. Pass what `describe` returns of these maps."
+            f"and units {asked}. Pass what `describe` returns of these maps."
         )
+    chosen = [numbers.index(unit) for unit in asked]
     flat = principal_colors(array)[0] if array.ndim == 4 else array
     rows = table.iloc[chosen]
     fits = draw_fits(rows, flat.shape[1:])
     return field_fits(flat[chosen], fits[GABOR], fits[DOG], rows, **kwargs)
 
 
+def _numbers(maps: Any, count: int) -> list[int]:
+    """Numbers of units: those that the maps bring along, or of their places."""
+    found = np.asarray(getattr(maps, "units", ()))
+    return found.tolist() if found.shape == (count,) else list(range(count))
+
+
 def _array(maps: Any) -> np.ndarray:
     """(units, height, width), or with a last axis of several colours."""
     found = np.asarray(getattr(maps, "maps", maps))
+    positions = getattr(maps, "size", None) if hasattr(maps, "maps") else None
+    if isinstance(positions, tuple) and len(positions) != 2:
+        raise InputError(
+            "`maps` must be of an input with height and width. Received: fields with "
+            f"{len(positions)} axes of positions. Plot them instead."
+        )
     if found.ndim == 4 and found.shape[-1] == 1:
         found = found[..., 0]
     if found.ndim not in (3, 4) or found.dtype.kind not in "fiub" or 0 in found.shape:
@@ -210,8 +226,8 @@ def _fitted(
         return {"type": OTHER if scale else DEAD, "blob": False, **_nothing()}
     gabor, dog = fit_gabor(surfaces[0], scaled), fit_center_surround(surfaces[1], scaled)
     errors = [min(1.0, fit.squares / variance) for fit in (gabor, dog)]
-    is_gabor = _criterion(gabor.squares, scaled.size, GABOR_PARAMETERS) < _criterion(
-        dog.squares, scaled.size, CENTER_SURROUND_PARAMETERS
+    is_gabor = _criterion(errors[0], scaled.size, GABOR_PARAMETERS) < _criterion(
+        errors[1], scaled.size, CENTER_SURROUND_PARAMETERS
     )
     stripes, round_ = gabor.columns(), dog.columns()
     stripes["gabor_amplitude"] *= scale
@@ -231,8 +247,8 @@ def _fitted(
     }
 
 
-def _criterion(squares: float, size: int, parameters: int) -> float:
-    return size * float(np.log(max(squares, 1e-300))) + parameters * float(np.log(size))
+def _criterion(error: float, size: int, parameters: int) -> float:
+    return size * float(np.log(max(error, EXACT))) + parameters * float(np.log(size))
 
 
 def _nothing() -> dict[str, float]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.probe.settings import whole
+from kerasviz.receptive_fields.kept import STEP, Snapshots, kept_places
 from kerasviz.receptive_fields.snapshots import KIND, MAPS, UNITS, WORDS, fields_of, words_of
 from kerasviz.receptive_fields.unit_fields import UnitFields
 
@@ -18,34 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-EPOCH, STEP = "epoch", "step"
 SOME = 6
-
-
-class Snapshots(Protocol):
-    """The part of `kv.dynamics.Run` that is needed here."""
-
-    @property
-    def damaged(self) -> pd.DataFrame: ...
-
-    def records(self, at: str = EPOCH) -> Iterator[Any]: ...
-
-    def stack(self, kind: str, name: str, *, steps: bool = False) -> Any: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a run keeps a snapshot.
-
-    Attributes:
-        at: "epoch" or "step".
-        number: By which the run knows it.
-        count: Finished epochs, or steps done, by then.
-    """
-
-    at: str
-    number: int
-    count: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +74,7 @@ class Development:
 
     def __init__(self, run: Snapshots, layer: str) -> None:
         self.run, self.layer = run, layer
-        self.unit, self._places = _places(run, layer)
+        self.unit, self._places = kept_places(run, layer)
         self._stacks = {
             at: {
                 name: run.stack(KIND, f"{layer}/{name}", steps=at == STEP)
@@ -148,7 +122,7 @@ class Development:
 
         Args:
             fits: At how many snapshots, evenly spaced, to say what `describe` says of the maps;
-                that takes up to a quarter of a second a unit each.
+                that takes some hundredths of a second a unit each.
 
         Returns:
             Index (epochs or steps, unit):
@@ -178,7 +152,7 @@ class Development:
                 }
             )
             if place in chosen:
-                part = part.join(_described(now.maps).reset_index(drop=True))
+                part = part.join(_described(now).reset_index(drop=True))
             parts.append(part)
             previous = now
         table = pd.concat(parts, keys=self.numbers)
@@ -272,19 +246,6 @@ class Development:
         return sorted(int(place) for place in chosen)
 
 
-def developed_layers(run: Snapshots) -> list[str]:
-    """Addresses of the layers whose fields a run has kept, in the order of the watcher."""
-    ending = f"/{MAPS}"
-    names = [
-        name.removesuffix(ending)
-        for at in (EPOCH, STEP)
-        for record in run.records(at)
-        for name in _names(record)
-        if name.endswith(ending)
-    ]
-    return list(dict.fromkeys(names))
-
-
 def cosines(one: UnitFields, other: UnitFields) -> np.ndarray:
     """(units,) cosine of the maps of the same unit; NaN where one of them is 0 everywhere."""
     a, b = (np.asarray(x.maps, "float64").reshape(len(x), -1) for x in (one, other))
@@ -299,38 +260,8 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else math.nan
 
 
-def _described(maps: np.ndarray) -> pd.DataFrame:
+def _described(fields: UnitFields) -> pd.DataFrame:
     from kerasviz.receptive_fields.description import describe
 
-    found = describe(maps)
+    found = describe(fields)
     return found.assign(error=found[["gabor_error", "dog_error"]].min(axis=1))
-
-
-def _places(run: Snapshots, layer: str) -> tuple[str, list[Place]]:
-    """Epochs and what was before them; steps where there are no epochs."""
-    bad = set(run.damaged["file"])
-    epochs, steps = (
-        [
-            record
-            for record in run.records(at)
-            if f"{layer}/{MAPS}" in _names(record) and record.arrays[KIND].file not in bad
-        ]
-        for at in (EPOCH, STEP)
-    )
-    if not epochs and not steps:
-        raise InputError(
-            f"`layer` must be one whose fields the run has kept: {developed_layers(run)}. "
-            f"Received: {layer!r}. Watch it with `kv.callbacks.ReceptiveFieldWatcher`."
-        )
-    if not epochs:
-        return "steps", [Place(STEP, record.number, record.number) for record in steps]
-    before = [
-        Place(STEP, record.number, record.epoch)
-        for record in steps[:1]
-        if record.epoch <= epochs[0].epoch
-    ]
-    return "epochs", [*before, *(Place(EPOCH, one.epoch, one.epoch + 1) for one in epochs)]
-
-
-def _names(record: Any) -> Sequence[str]:
-    return list(record.arrays[KIND].shapes) if KIND in record.arrays else []

@@ -9,13 +9,12 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError, MethodError
-from kerasviz.probe.blank_inputs import BlankInputs
+from kerasviz.probe.blank_inputs import BlankInputs, OpenSize, open_size
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import EFFECT, UNITS, CentreReader, Seen
 from kerasviz.receptive_fields.effective import EffectiveField, field_size, field_std
-from kerasviz.receptive_fields.gradient_fields import chosen_units
 from kerasviz.receptive_fields.reach import ReachFinder
 
 
@@ -36,8 +35,8 @@ class EffectiveReceptiveField:
         num_samples: How many N(0, 1) inputs are drawn when none are given. Inputs of bytes get
             mean 127.5 and standard deviation 64.
         seed: Of these inputs.
-        size: Positions along each axis of random inputs that the model leaves open; None: 32, 64,
-            128 or 256, the first that the field fits into.
+        size: Positions along each axis of random inputs that the model leaves open, one number or
+            one each; None: 32, 64, 128 or 256, the first that the field fits into.
         batch_size: Gradients computed at once.
 
     Call arguments:
@@ -71,7 +70,7 @@ class EffectiveReceptiveField:
         input: str | int | None = None,  # noqa: A002
         num_samples: int = 64,
         seed: int = 0,
-        size: int | None = None,
+        size: OpenSize = None,
         batch_size: int = 32,
     ) -> None:
         if isinstance(channel, str) and channel not in ("sum", "each"):
@@ -84,7 +83,7 @@ class EffectiveReceptiveField:
         self._seed = whole(seed, "seed", 0)
         self._batch_size = whole(batch_size, "batch_size")
         self._reader = _EffectReader(model, layer, input)
-        self._size = None if size is None else whole(size, "size")
+        self._size = open_size(size)
         key = UNITS if self._channel == "each" else EFFECT
         self._finder = ReachFinder(self._reader, key)
 
@@ -129,8 +128,7 @@ class EffectiveReceptiveField:
         reader, seen = self._reader, self._finder.seen(batch)
         _check_positions(seen, reader.address)
         if self._channel != "each":
-            asked = None if self._channel == "sum" else [self._channel]
-            units = chosen_units(asked, seen.num_units, reader.address)
+            units = self._chosen(seen)
             return reader.asked(EFFECT, batch, units)["effect"]
         step = max(1, self._batch_size // batch.size)
         found: Any = 0.0
@@ -138,6 +136,17 @@ class EffectiveReceptiveField:
             units = np.arange(first, min(first + step, seen.num_units))
             found = found + reader.asked(UNITS, batch, units)["effect"].astype("float64")
         return np.asarray(found) / seen.num_units
+
+    def _chosen(self, seen: Seen) -> np.ndarray:
+        """Numbers of the channels that y is the sum of."""
+        if self._channel == "sum":
+            return np.arange(seen.num_units)
+        if self._channel not in range(seen.num_units):
+            raise InputError(
+                f"`channel` must be below {seen.num_units}, the channels of "
+                f"'{self._reader.address}'. Received: {self._channel}. Count from 0."
+            )
+        return np.array([self._channel])
 
     def finished(self, effect: np.ndarray, batch: Batch, count: int, source: str) -> EffectiveField:
         """The field from the sum of magnitudes over `count` samples, one batch being `batch`."""

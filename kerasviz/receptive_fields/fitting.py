@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import leastsq
 from scipy.special import expit, logit
 
 NEAR_BOUND = 1e-3
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
 STEPS = 60
 POLISHED = 2
 AMPLITUDES = 2
+Parts = tuple[np.ndarray, np.ndarray]
 
 
 class Surface(Protocol):
@@ -26,12 +27,12 @@ class Surface(Protocol):
     low: np.ndarray
     high: np.ndarray
 
-    def parts(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def parts(self, parameters: np.ndarray) -> Parts:
         """The two maps (…, pixels) of which the surface is the sum, weighted by the amplitudes,
         for parameters (…, parameters)."""
 
-    def derivatives(self, parameters: np.ndarray) -> np.ndarray:
-        """(pixels, parameters) derivatives of the flat surface."""
+    def derivatives(self, parameters: np.ndarray, parts: Parts) -> np.ndarray:
+        """(pixels, parameters) derivatives of the flat surface, whose `parts` are these."""
 
 
 def best_fit(surface: Surface, one: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, float]:
@@ -53,17 +54,19 @@ def best_fit(surface: Surface, one: np.ndarray, starts: np.ndarray) -> tuple[np.
     scale = _Scale(surface.low, surface.high)
     found = []
     for start in _promising(surface, starts, target):
-        result = least_squares(
-            lambda s: drawn(surface, scale.inside(s)) - target,
-            scale.outside(start),
-            jac=lambda s: surface.derivatives(scale.inside(s)) * scale.slopes(s),
-            method="lm",
-            xtol=TOLERANCE,
-            ftol=TOLERANCE,
-            gtol=TOLERANCE,
-            max_nfev=STEPS,
-        )
-        found.append((2.0 * float(result.cost), scale.inside(result.x)))
+        descent = _Descent(surface, scale, target)
+        with np.errstate(over="ignore", invalid="ignore"):
+            coordinates, _, report, _, _ = leastsq(
+                descent.left,
+                scale.outside(start),
+                Dfun=descent.slopes,
+                full_output=True,
+                xtol=TOLERANCE,
+                ftol=TOLERANCE,
+                gtol=TOLERANCE,
+                maxfev=STEPS,
+            )
+        found.append((float(report["fvec"] @ report["fvec"]), scale.inside(coordinates)))
     squares, parameters = min(found, key=lambda pair: pair[0])
     return parameters, squares
 
@@ -121,3 +124,24 @@ class _Scale:
         share = np.where(self._bounded, (parameters - self._low) / self._width, 0.5)
         share = np.clip(share, NEAR_BOUND, 1.0 - NEAR_BOUND)
         return np.where(self._bounded, logit(share), parameters)
+
+
+class _Descent:
+    """What is left of a target and its slopes, where the slopes are asked for after the rest."""
+
+    def __init__(self, surface: Surface, scale: _Scale, target: np.ndarray) -> None:
+        self._surface, self._scale, self._target = surface, scale, target
+        self._at: np.ndarray | None = None
+
+    def left(self, coordinates: np.ndarray) -> np.ndarray:
+        parameters = self._scale.inside(coordinates)
+        self._parts = first, second = self._surface.parts(parameters)
+        self._at = coordinates.copy()
+        return np.asarray(parameters[0] * first + parameters[1] * second - self._target)
+
+    def slopes(self, coordinates: np.ndarray) -> np.ndarray:
+        if self._at is None or (self._at != coordinates).any():
+            self.left(coordinates)
+        parameters = self._scale.inside(coordinates)
+        found = self._surface.derivatives(parameters, self._parts)
+        return found * self._scale.slopes(coordinates)

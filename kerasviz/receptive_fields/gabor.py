@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from kerasviz.receptive_fields.fitting import best_fit, centroid, drawn, peak
+from kerasviz.receptive_fields.fitting import Parts, best_fit, centroid, drawn, peak
 
 PARAMETERS = 8
 SMALLEST_SIGMA = 0.4
-HIGHEST_FREQUENCY = 0.5
+HIGHEST_FREQUENCY = float(np.sqrt(0.5))
 STRIPES_PER_SIGMA = (0.2, 0.4, 0.8)
 HALF_RESPONSE = np.sqrt(np.log(2) / 2)
 Wave = tuple[float, float]
@@ -44,19 +44,19 @@ class GaborSurface:
         """The map (height, width) of one Gabor function."""
         return drawn(self, parameters).reshape(self.shape)
 
-    def parts(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def parts(self, parameters: np.ndarray) -> Parts:
         """The waves of cosine and sine (…, pixels) under the envelope."""
         u, v = self._axes(parameters)
         across, along, turn = self._sizes(parameters)
         envelope = np.exp(-0.5 * ((u / across) ** 2 + (v / along) ** 2))
         return envelope * np.cos(turn * u), envelope * np.sin(turn * u)
 
-    def derivatives(self, parameters: np.ndarray) -> np.ndarray:
-        """(pixels, parameters) derivatives of the flat map."""
+    def derivatives(self, parameters: np.ndarray, parts: Parts) -> np.ndarray:
+        """(pixels, parameters) derivatives of the flat map, whose `parts` are these."""
         even, odd, angle = parameters[0], parameters[1], parameters[6]
         u, v = self._axes(parameters)
         across, along, turn = self._sizes(parameters)
-        cosine_wave, sine_wave = self.parts(parameters)
+        cosine_wave, sine_wave = parts
         flat = even * cosine_wave + odd * sine_wave
         slope = turn * (odd * cosine_wave - even * sine_wave)
         by_u, by_v = slope - flat * u / across**2, -flat * v / along**2

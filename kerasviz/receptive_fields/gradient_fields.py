@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError
+from kerasviz.probe.blank_inputs import OpenSize, open_size
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
@@ -32,8 +33,8 @@ class GradientReceptiveField:
         model: Any built Keras 3 model; not altered.
         layer: Address, layer object or index.
         input: Name or index of the input; None: the first with positions that the layer depends on.
-        size: Positions along each axis of the input that the model leaves open; None: 32, 64, 128
-            or 256, the first that the field fits into.
+        size: Positions along each axis of the input that the model leaves open, one number or one
+            each; None: 32, 64, 128 or 256, the first that the field fits into.
         batch_size: Gradients computed at once; memory grows with it.
 
     Call arguments:
@@ -69,7 +70,7 @@ class GradientReceptiveField:
         model: keras.Model,
         layer: Any,
         input: str | int | None = None,  # noqa: A002
-        size: int | None = None,
+        size: OpenSize = None,
         batch_size: int = 32,
     ) -> None:
         self._reader = CentreReader(model, layer, input)
@@ -139,7 +140,7 @@ def maps(
     seed: int = 0,
     units: Sequence[int] | None = None,
     input: str | int | None = None,  # noqa: A002
-    size: int | None = None,
+    size: OpenSize = None,
     batch_size: int = 32,
 ) -> UnitFields:
     """The gradient receptive field of every unit of a layer.
@@ -179,7 +180,10 @@ def chosen_units(units: Any, count: int, address: str) -> np.ndarray:
         return np.arange(count)
     numbers = np.asarray(units)
     if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu":
-        raise InputError(f"`units` must be a list of whole numbers. Received: {units!r}.")
+        raise InputError(
+            "`units` must be a list of at least one whole number. "
+            f"Received: {units!r}. Pass such as `units=[0, 5]`, or leave it out for all."
+        )
     beyond = numbers[(numbers < 0) | (numbers >= count)]
     if beyond.size:
         raise InputError(
@@ -210,7 +214,7 @@ def made_of(input: str | int | None, size: Any, batch_size: Any) -> dict[str, An
     """
     return {
         "input": input,
-        "size": None if size is None else whole(size, "size"),
+        "size": open_size(size),
         "batch_size": whole(batch_size, "batch_size"),
     }
 
@@ -223,7 +227,7 @@ def finite(value: Any, name: str) -> float:
     """
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value):
-        raise InputError(f"`{name}` must be a finite number. Received: {value!r}.")
+        raise InputError(f"`{name}` must be a finite number. Received: {value!r}. Try 0.5.")
     return float(value)
 
 

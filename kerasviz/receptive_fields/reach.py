@@ -98,7 +98,7 @@ class ReachFinder:
         self._reader, self._key = reader, key
         self._sights: dict[int, SightReader] = {}
 
-    def stage(self, size: int | None = None) -> Stage:
+    def stage(self, size: int | tuple[int, ...] | None = None) -> Stage:
         """Blank inputs, and what is seen of them.
 
         Where the model leaves sizes open, the smallest of `OPEN_SIZES` is taken at which the field
@@ -107,7 +107,7 @@ class ReachFinder:
         Args:
             size: Positions along each open axis; None chooses.
         """
-        sizes = OPEN_SIZES if size is None else (size,)
+        sizes: tuple[int | tuple[int, ...], ...] = OPEN_SIZES if size is None else (size,)
         if not BlankInputs(self._reader, sizes[0]).is_open:
             sizes = sizes[:1]
         found: tuple[BlankInputs, Reach] | None = None
@@ -118,7 +118,9 @@ class ReachFinder:
         inputs, reach = found  # type: ignore[misc]
         return Stage(inputs, reach, self.seen(inputs.constant(0.0)))
 
-    def _attempt(self, size: int, is_last: bool) -> tuple[BlankInputs, Reach] | None:
+    def _attempt(
+        self, size: int | tuple[int, ...], is_last: bool
+    ) -> tuple[BlankInputs, Reach] | None:
         """None where the model cannot run on so small inputs."""
         inputs = BlankInputs(self._reader, size)
         try:
@@ -212,7 +214,7 @@ class StageKeeper:
         size: Positions along open axes; None chooses.
     """
 
-    def __init__(self, reader: CentreReader, key: str, size: int | None) -> None:
+    def __init__(self, reader: CentreReader, key: str, size: int | tuple[int, ...] | None) -> None:
         self._reader, self._size = reader, size
         self._finder = ReachFinder(reader, key)
         self._stage: Stage | None = None

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError
+from kerasviz.probe.blank_inputs import OpenSize, open_size
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import VALUES, CentreReader
@@ -27,7 +28,7 @@ def triggered_average(
     weight: str = "magnitude",
     units: Sequence[int] | None = None,
     input: str | int | None = None,  # noqa: A002
-    size: int | None = None,
+    size: OpenSize = None,
     batch_size: int = 32,
 ) -> UnitFields:
     """Average of N(0, 1) noise, weighted by how much each unit answered: Σ |y| x / Σ |y|.
@@ -47,8 +48,8 @@ def triggered_average(
         weight: "magnitude" or "signed".
         units: Numbers of the units; None: all.
         input: Name or index of the input; None: the first with positions that the layer depends on.
-        size: Positions along each axis of the input that the model leaves open; None: 32, 64, 128
-            or 256, the first that the field fits into.
+        size: Positions along each axis of the input that the model leaves open, one number or one
+            each; None: 32, 64, 128 or 256, the first that the field fits into.
         batch_size: Samples run at once.
 
     Returns:
@@ -75,7 +76,7 @@ def triggered_average(
     if weight not in WEIGHTS:
         raise InputError(f"`weight` must be one of {list(WEIGHTS)}. Received: {weight!r}.")
     reader = CentreReader(model, layer, input)
-    here = ReachFinder(reader, VALUES).stage(None if size is None else whole(size, "size"))
+    here = ReachFinder(reader, VALUES).stage(open_size(size))
     numbers = chosen_units(units, here.seen.num_units, reader.address)
     sums = _Sums(here.reach, numbers, weight)
     for first in range(0, num_samples, batch_size):

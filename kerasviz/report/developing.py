@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.receptive_fields.development import Development, developed_layers
+from kerasviz.receptive_fields.development import Development
+from kerasviz.receptive_fields.kept import developed_layers
 from kerasviz.report.development_frames import strips
 from kerasviz.report.section import Section
 from kerasviz.report.templates import source, template
@@ -69,7 +70,7 @@ def development(
         layer: Address of the layer.
         path: The file; it is replaced in one step, missing folders are made.
         fits: At how many snapshots, evenly spaced, to fit Gabors and differences of Gaussians:
-            up to a quarter of a second a unit each. 0: none. Maps that can't be fitted are shown
+            some hundredths of a second a unit each. 0: none. Maps that can't be fitted are shown
             without.
         title: Title of the page; None: the layer's.
 

@@ -35,6 +35,8 @@ def test_table_picture_and_page(run, open_size, image_file, tmp_path):
     result = run(*given, "--input-size", "24x20", "--layer", "conv_1")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == str(output / "report.html")
+    whole = ("--input-size", "24x20", "--layer", "pool", "--output", tmp_path / "whole")
+    assert run("receptive-fields", open_size, *whole).exit_code == 0
     table = pd.read_csv(output / "receptive_fields.csv", index_col=0)
     assert list(table["size_height"]) == [3, 3, 11, 24, 24]
     assert list(table["units_width"]) == [10, 10, 6, 1, 1]
@@ -44,6 +46,8 @@ def test_table_picture_and_page(run, open_size, image_file, tmp_path):
     assert (row["conv_2"]["size_height"], row["conv_2"]["stride_height"]) == (11, 2.0)
     assert (row["pool"]["stride_height"], row["pool"]["shape"]) == (None, [2])
     assert "What the layers can see" in (output / "report.html").read_text()
+    (used,) = json.loads((tmp_path / "whole" / "summary.json").read_text())["effective"]
+    assert used["can_see"] == "24 × 20"
     assert "samples of noise" in (output / "report.html").read_text()
     assert len([*output.glob("*.png")]) == 3
 

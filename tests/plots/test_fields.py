@@ -45,6 +45,8 @@ def test_a_unit_stands_beside_its_fits() -> None:
     assert "σ 1.25 and 3.5 px, surround 0.05" in texts
     assert "unexplained: Gabor 0.10, Gaussians 0.70" in texts
     assert "0 everywhere" in texts
+    even = plots.field_fits(0 * MAPS[3:] - 7.0, MAPS[3:], MAPS[3:], TABLE[3:].assign(type="other"))
+    assert "-7 everywhere" in [text.get_text().replace("\u2212", "-") for text in even.texts]
     with pytest.raises(InputError, match="3 rows"):
         plots.field_fits(MAPS, MAPS, MAPS, TABLE[:3])
 

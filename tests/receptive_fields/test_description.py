@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,6 +113,28 @@ def test_directions_and_phases_mean_what_the_manual_says(angle: float) -> None:
     np.testing.assert_allclose(found["bandwidth"], octaves, rtol=1e-2)
 
 
+@pytest.mark.parametrize(("angle", "wavelength"), [(45.0, 1.7), (135.0, 2.0)])
+def test_diagonal_stripes_may_be_finer_than_two_pixels(angle: float, wavelength: float) -> None:
+    field = gabor(13, angle, wavelength, 30, (6.2, 5.9), (2.2, 2.2))
+    found = kv.receptive_fields.describe(field[None]).loc[0]
+    assert found["type"] == "gabor"
+    assert found["gabor_error"] < 1e-3
+    assert found["orientation"] == pytest.approx(angle, abs=0.5)
+    assert found["wavelength"] == pytest.approx(wavelength, rel=0.01)
+
+
+def test_units_keep_their_numbers() -> None:
+    maps = planted(3)[0]
+    result = types.SimpleNamespace(maps=maps, units=np.array([7, 0, 30]))
+    found = kv.receptive_fields.describe(result)
+    assert found.index.tolist() == [7, 0, 30]
+    figure = kv.receptive_fields.plot_fits(result, found, units=[30, 7])
+    words = [text.get_text() for text in figure.texts]
+    assert [word[:3] for word in words if word.split(":")[0].isdecimal()] == ["30:", "7: "]
+    with pytest.raises(InputError, match="units \\[1\\]"):
+        kv.receptive_fields.plot_fits(result, found, units=[1])
+
+
 def test_a_noiseless_fit_is_exact_and_can_be_drawn() -> None:
     sharp = 5 * difference_of_gaussians(25, (11.5, 13.2), (2.0, 4.0), (1.0, 0.2))
     stripes = gabor(25, 60, 6, 30, (12.3, 11.1), (2.5, 4.0))
@@ -142,6 +165,9 @@ def test_dead_constant_noisy_and_blobs() -> None:
     assert found.loc[2:, "gabor_error"].between(0, 1).all()
     noise = np.random.default_rng(1).normal(0, 0.1, (6, 15, 15))
     assert kv.receptive_fields.describe(maps[3] + noise)["type"].tolist() == ["dog"] * 6
+    point, plain = np.zeros((2, 9, 9)), difference_of_gaussians(9, (4.3, 4), (1.2, 2), (1, 0))
+    point[0, 4, 4], point[1] = 1, plain / plain.max()
+    assert kv.receptive_fields.describe(point)["type"].tolist() == ["dog"] * 2
     strict = kv.receptive_fields.describe(maps[3:] + maps[2:3], poor=0.01)
     assert strict["type"].tolist() == ["other"]
 
@@ -174,7 +200,7 @@ def test_large_banks_are_made_in_parts(monkeypatch) -> None:
 def test_derivatives_are_those_of_differences(kind) -> None:
     surface = kind((9, 11))
     start = np.array([0.7, 0.4, 4.2, 3.9, 0.6, 0.8, 0.5, -1.6])[: len(surface.low)]
-    found = surface.derivatives(start)
+    found = surface.derivatives(start, surface.parts(start))
     for place in range(len(start)):
         step = np.eye(len(start))[place] * 1e-5
         slope = (surface.draw(start + step) - surface.draw(start - step)).ravel() / 2e-5
@@ -222,6 +248,9 @@ def test_refusals() -> None:
         describe(np.stack([np.zeros((5, 5)), np.full((5, 5), np.nan)]))
     with pytest.raises(InputError, match="shape \\(0, 9, 9\\)"):
         describe(np.zeros((0, 9, 9)))
+    signals = keras.Sequential([keras.Input((9, 7)), keras.layers.Conv1D(2, 6, name="c")])
+    with pytest.raises(InputError, match="1 axes of positions"):
+        describe(kv.receptive_fields.maps(signals, "c"))
     with pytest.raises(InputError, match="Received: 0"):
         describe(np.zeros((1, 9, 9)), poor=0)
     with pytest.raises(InputError, match="of the 1 maps"):

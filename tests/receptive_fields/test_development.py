@@ -10,7 +10,7 @@ from keras import layers
 import kerasviz as kv
 from kerasviz.errors import InputError, KerasvizWarning
 from kerasviz.receptive_fields import Development
-from kerasviz.receptive_fields.development import developed_layers
+from kerasviz.receptive_fields.kept import developed_layers
 from tests.receptive_fields.developed import fields, write_run
 
 GENERATOR = np.random.default_rng(0)
@@ -214,3 +214,9 @@ def test_a_layer_that_fails_stands_down_alone(tmp_path) -> None:
     with pytest.warns(KerasvizWarning, match="receptive-fields/nowhere.*stands down"):
         retina().fit(IMAGES, LABELS, verbose=0, callbacks=[watcher])
     assert developed_layers(kv.dynamics.Run(tmp_path)) == ["first"]
+
+
+def test_fields_of_signals_are_not_described(tmp_path) -> None:
+    run = write_run(tmp_path, [fields(np.ones((2, 9, 7)), (3,))])
+    with pytest.raises(InputError, match="1 axes of positions"):
+        Development(run, "conv").table(fits=1)

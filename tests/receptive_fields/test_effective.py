@@ -118,7 +118,7 @@ def test_empty_fields_and_refusals() -> None:
     assert np.isnan(found.ratio)
     with pytest.raises(InputError, match="`channel` must"):
         Effective(model, "conv", channel="all")
-    with pytest.raises(InputError, match="from 0 to 1"):
+    with pytest.raises(InputError, match="`channel` must be below 2"):
         Effective(model, "conv", channel=2)(np.zeros((1, 4, 4, 1)))
     with pytest.raises(InputError, match="shape"):
         Effective(model, "conv")(np.zeros((1, 4, 5, 1)))

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 import kerasviz as kv
 from tests.models import KINDS
@@ -148,6 +148,65 @@ class LookingBack(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return self.attention(inputs, inputs, use_causal_mask=True)
+
+
+class Attending(layers.Layer):
+    """Attention without a layer for it, by the way that is named."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def call(self, x: Any) -> Any:
+        scores, steps = ops.matmul(x, ops.transpose(x, (0, 2, 1))), ops.arange(x.shape[1])
+        allowed = ops.expand_dims(steps, 0) <= ops.expand_dims(steps, 1)
+        if self.way == "added":
+            scores = scores + np.triu(np.full((7, 7), -1e9, "float32"), 1)
+        elif self.way == "chosen":
+            near = ops.logical_and(allowed, steps[None] > steps[:, None] - 3)
+            scores = ops.where(near, scores, -1e9)
+        elif self.way == "shifted":
+            scores = ops.where(ops.any(~allowed[..., None], axis=-1), scores - 1e9, scores)
+        weights = 2.0 * ops.softmax(scores)
+        if self.way == "added":
+            return tf.matmul(x, weights, transpose_a=True, transpose_b=True) / 3.0
+        turned = ops.transpose(weights, (0, 2, 1))
+        if self.way == "chosen":
+            return ops.transpose(ops.matmul(turned, x), (0, 2, 1)) / 3.0
+        return ops.matmul(ops.transpose(x, (0, 2, 1)), turned) / 3.0
+
+
+class KerasAttending(layers.Layer):
+    def __init__(self, layer: type[layers.Layer]) -> None:
+        super().__init__()
+        self.attention = layer()
+
+    def call(self, inputs: Any) -> Any:
+        return self.attention([inputs, inputs], use_causal_mask=True)
+
+
+def test_attention_with_a_mask_sees_what_that_leaves() -> None:
+    chosen: dict[str, list[layers.Layer]] = {
+        way: [layers.Dense(3), Attending(way), layers.Permute((2, 1))]
+        for way in ("added", "chosen", "shifted")
+    }
+    chosen["dot"] = [layers.Dense(3), KerasAttending(layers.Attention)]
+    chosen["additive"] = [layers.Dense(3), KerasAttending(layers.AdditiveAttention)]
+    check(branches((7, 3), chosen), np.zeros((1, 7, 3), "float32"), ends(chosen))
+
+
+class Winner(layers.Layer):
+    """The place of the largest of each column, and how large the products down it are."""
+
+    def call(self, inputs: Any) -> Any:
+        place = ops.cast(ops.argmax(inputs, axis=1, keepdims=True), "float32")
+        return place + ops.cumprod(inputs, axis=1)
+
+
+def test_places_and_products() -> None:
+    model = keras.Sequential([keras.Input((6, 5, 1)), Winner(name="winner")])
+    fields = kv.receptive_fields.ReceptiveFields.measure(model)
+    assert fields.field("winner", (2, 3)) == (slice(0, 6), slice(3, 4))
 
 
 def test_layers_of_sequences() -> None:

@@ -134,12 +134,17 @@ def test_tokens_and_time() -> None:
     assert along(film.table, "steps_2", "depth")[:2] == [1, 1]
 
 
-# Araujo, Norris, Sim, Distill 2019, table of published networks: resnet_v1_50 483 and mobilenet_v1
-# 315, both at stride 32. Their ResNet strides at the end of a stage and Keras's at the start of the
-# next, but in both the 3x3 convolutions of a stage lie on that stage's grid: the sizes agree.
+# Araujo, Norris, Sim, Distill 2019, table of published networks: vgg_16 212, resnet_v1_50 483 and
+# mobilenet_v1 315, all at stride 32. Their ResNet strides at the end of a stage and Keras's at the
+# start of the next, but in both the 3x3 convolutions of a stage lie on that stage's grid: the sizes
+# agree.
 @pytest.mark.parametrize(
     ("name", "layer", "size", "stride", "offset"),
-    [("ResNet50", "conv5_block3_out", 483, 32, 0.0), ("MobileNet", "conv_pw_13_relu", 315, 32, 31)],
+    [
+        ("ResNet50", "conv5_block3_out", 483, 32, 0.0),
+        ("MobileNet", "conv_pw_13_relu", 315, 32, 31),
+        ("VGG16", "block5_pool", 212, 32, 15.5),
+    ],
 )
 def test_published_networks(name: str, layer: str, size: int, stride: int, offset: float) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False)

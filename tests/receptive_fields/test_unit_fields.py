@@ -57,6 +57,12 @@ def test_padding_kept_and_dropped_agree_where_the_border_is_out_of_sight(
     np.testing.assert_allclose(found.maps, one.maps, atol=1e-5)
     assert found.input_size == (32, 32)
     assert fields.maps(any_size, "second", size=4).is_cut
+    assert fields.maps(any_size, "second", size=(4, 6)).input_size == (4, 6)
+    part = keras.Sequential([keras.Input((None, 7, 2)), layers.Conv2D(1, 3, name="conv")])
+    for size in (5, (5,), (5, 7)):
+        assert fields.maps(part, "conv", size=size).input_size == (5, 7)
+    with pytest.raises(InputError, match="one for each axis that"):
+        fields.maps(part, "conv", size=(5, 8))
 
 
 def trunk_of(model: keras.Model, layer: str) -> keras.Model:

@@ -87,12 +87,19 @@ def _results(op: Any, known: dict[int, list[Any] | None]) -> list[Any] | None:
 
 
 def _arguments(op: Any, compute: Callable[..., Any], arrays: Iterator[Any]) -> dict[str, Any]:
-    """The inputs and the settings of an op, by name."""
+    """The inputs and the settings of an op, by the names that `compute` gives them."""
     given: dict[str, Any] = {}
+    inferred: set[str] = set()
     for argument in op.op_def.input_arg:
         listed = argument.number_attr or argument.type_list_attr
+        inferred |= {argument.type_attr, argument.number_attr, argument.type_list_attr}
         count = op.get_attr(listed) if argument.number_attr else 1
         given[argument.name] = [next(arrays) for _ in range(count)] if listed else next(arrays)
-    names = inspect.signature(compute).parameters
-    settings = {n: op.get_attr(n) for n in names if n in op.node_def.attr and n not in given}
-    return given | settings
+    settings = [one.name for one in op.op_def.attr if one.name not in inferred]
+    given |= {name: op.get_attr(name) for name in settings if name not in given}
+    names = [name for name in inspect.signature(compute).parameters if name != "name"]
+    # A few, such as ExpandDims and Sum, go by other names in Python, in the same order.
+    strange, free = ([n for n in a if n not in b] for a, b in ((given, names), (names, given)))
+    renamed = dict(zip(strange, free, strict=False))
+    called = {renamed.get(name, name): found for name, found in given.items()}
+    return {name: found for name, found in called.items() if name in names}

@@ -27,7 +27,7 @@ def apply(op: Any, given: Given) -> list[Extents]:
     rule = RULES.get(op.type)
     if rule is None:
         raise NotFollowedError(f"the operation {op.type} is not understood")
-    if op.type not in _KEEP_ZEROS and any(e is not None and e.zero is not None for e in given):
+    if not _keeps_zeros(op, given) and any(e is not None and e.zero is not None for e in given):
         raise NotFollowedError(
             f"the operation {op.type} after attention with a mask is not understood"
         )
@@ -35,6 +35,12 @@ def apply(op: Any, given: Given) -> list[Extents]:
     if found is None:
         raise NotFollowedError(f"what the operation {op.type} takes is known only when it runs")
     return found if isinstance(found, list) else [found] * len(op.outputs)
+
+
+def _keeps_zeros(op: Any, given: Given) -> bool:
+    """Whether what is zero whatever the input is stays so."""
+    is_scaled = op.type == "Mul" or (op.type == "RealDiv" and given[1] is None)
+    return (is_scaled and given.count(None) == 1) or op.type in _KEEP_ZEROS
 
 
 def _combined(op: Any, given: Given) -> Extents:
@@ -56,13 +62,19 @@ def _selected(op: Any, given: Given) -> Extents:
     return Extents(ends, shape, both.steps)
 
 
+def _reread(op: Any, given: Given) -> Extents | None:
+    """`Bitcast` of numbers as others of the same size."""
+    return _combined(op, given) if op.inputs[0].shape == op.outputs[0].shape else None
+
+
 def _each(op: Any, given: Given) -> list[Extents]:
     """`IdentityN`: every output is an input."""
     pairs = zip(given, op.inputs, strict=True)
     return [extents or Extents.blind(tuple(tensor.shape)) for extents, tensor in pairs]
 
 
-_KEEP_ZEROS = {"Einsum", "Identity", "StopGradient", "Cast"}
+_PRODUCTS = "MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3"
+_KEEP_ZEROS = {"Einsum", "Identity", "StopGradient", "Cast", "Transpose", *_PRODUCTS.split()}
 RULES: dict[str, Rule] = {
     "Transpose": extent_moves.transposed,
     "ExpandDims": extent_moves.expanded,
@@ -78,20 +90,23 @@ RULES: dict[str, Rule] = {
     "ReverseV2": extent_moves.flipped,
     "Roll": extent_moves.rolled,
     "Tile": extent_moves.tiled,
+    "Cumprod": extent_sums.accumulated,
     "Cumsum": extent_sums.accumulated,
     "TopKV2": extent_sums.ranked,
+    "Bitcast": _reread,
     "SelectV2": _selected,
     "IdentityN": _each,
     "SpaceToBatchND": extent_moves.interleaved,
     "BatchToSpaceND": extent_moves.put_together,
 }
 _COMBINED = (
-    "Abs Acos Acosh Add AddN AddV2 Asin Asinh Atan Atan2 Atanh BiasAdd BroadcastTo Cast Ceil "
-    "CheckNumerics ClipByValue Cos Cosh Digamma Div DivNoNan Elu EnsureShape Equal Erf Erfc Erfinv "
-    "Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Identity Inv IsFinite IsInf IsNan "
-    "LeakyRelu Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr Maximum Minimum Mod "
-    "Mul MulNoNan Neg NextAfter NotEqual Pow PreventGradient RealDiv Reciprocal Relu Relu6 Rint "
-    "Round Rsqrt Select Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Square SquaredDifference "
+    "Abs Acos Acosh Add AddN AddV2 Asin Asinh Atan Atan2 Atanh BiasAdd BitwiseAnd BitwiseOr "
+    "BitwiseXor BroadcastTo Cast Ceil CheckNumerics ClipByValue Cos Cosh Digamma Div DivNoNan Elu "
+    "EnsureShape Equal Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual "
+    "Identity Inv Invert IsFinite IsInf IsNan LeakyRelu LeftShift Less LessEqual Lgamma Log Log1p "
+    "LogicalAnd LogicalNot LogicalOr MatrixBandPart Maximum Minimum Mod Mul MulNoNan Neg "
+    "NextAfter NotEqual Pow PreventGradient RealDiv Reciprocal Relu Relu6 RightShift Rint Round "
+    "Rsqrt Select Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Square SquaredDifference "
     "StopGradient Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlog1py Xlogy"
 )
 for _names, _rule in (
@@ -100,7 +115,7 @@ for _names, _rule in (
     ("Softmax LogSoftmax", extent_sums.along_last),
     ("Split SplitV", extent_moves.split),
     ("GatherV2 ResourceGather", extent_moves.looked_up),
-    ("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3", extent_sums.multiplied),
+    (_PRODUCTS, extent_sums.multiplied),
     ("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", extent_sums.normalized),
     ("Pad PadV2 MirrorPad", extent_moves.padded),
     ("ResizeBilinear ResizeNearestNeighbor ResizeBicubic", extent_sums.resized),

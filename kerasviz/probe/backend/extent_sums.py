@@ -42,33 +42,59 @@ def along_last(op: Any, given: Given) -> Extents:
 def _mask(scores: Any) -> np.ndarray | None:
     """Which scores a constant rules out, as in causal attention; None for none."""
     op = scores.op
+    found: Any = False
     if op.type == "SelectV2":
-        chosen, *sides = (constants.computed(tensor) for tensor in op.inputs)
-        found: Any = False
-        for side, taken in zip(sides, (chosen, None if chosen is None else ~chosen), strict=True):
-            if side is not None and taken is not None:
-                found = found | (taken & (side < MASKED))
-    elif op.type in ("AddV2", "Sub"):
-        sides = [constants.computed(tensor) for tensor in op.inputs]
-        sign = -1 if op.type == "Sub" else 1
-        found = False
-        for side, factor in zip(sides, (1, sign), strict=True):
-            found = found | (False if side is None else side * factor < MASKED)
+        chosen = constants.computed(op.inputs[0])
+        if chosen is None:
+            return None
+        for side, taken in zip(op.inputs[1:], (chosen, ~chosen), strict=True):
+            found = found | (taken & (_shift(side) < MASKED))
     else:
-        return None
+        found = _shift(scores) < MASKED
     return np.asarray(found) if np.any(found) else None
+
+
+def _shift(tensor: Any) -> np.ndarray:
+    """What is added to what depends on the input; all of a tensor that does not; else 0."""
+    known = constants.computed(tensor)
+    if known is not None:
+        return known
+    if tensor.op.type not in ("AddV2", "Sub"):
+        return np.zeros(())
+    first, second = (constants.computed(part) for part in tensor.op.inputs)
+    if second is not None:
+        return -second if tensor.op.type == "Sub" else second
+    return np.zeros(()) if first is None else first
 
 
 def multiplied(op: Any, given: Given) -> Extents:
     """Matrix products, of batches too."""
+    if any(extents is not None and extents.zero is not None for extents in given):
+        return _weighted(*_product_letters(op), given, op)
     sides = []
-    for place, names in enumerate((("transpose_a", "adj_x"), ("transpose_b", "adj_y"))):
+    for place, flipped in enumerate(_flipped(op)):
         if (extents := given[place]) is not None:
-            flipped = any(n in op.node_def.attr and op.get_attr(n) for n in names)
             contracted = -1 if flipped == bool(place) else -2
             one = extents.reduced([contracted])
             sides.append(one.expanded(one.rank if place == 0 else one.rank - 1))
     return broadcast(hull(*sides), tuple(op.outputs[0].shape))
+
+
+def _product_letters(op: Any) -> tuple[list[str], str]:
+    """The axes of a matrix product's inputs and of its result, as in an equation of `einsum`."""
+    ranks = [tensor.shape.rank - 2 for tensor in op.inputs]
+    batch = "abcdefgh"[: max(ranks)]
+    names = [
+        batch[len(batch) - rank :] + (letters[::-1] if flipped else letters)
+        for rank, letters, flipped in zip(ranks, ("yz", "zx"), _flipped(op), strict=True)
+    ]
+    return names, f"{batch}yx"
+
+
+def _flipped(op: Any) -> list[bool]:
+    """Whether a matrix product takes its first input transposed, and its second one."""
+    sides = (("transpose_a", "adj_x"), ("transpose_b", "adj_y"))
+    return [any(n in op.node_def.attr and op.get_attr(n) for n in names) for names in sides]
 
 
 def summed(op: Any, given: Given) -> Extents | None:
@@ -103,8 +129,8 @@ def _weighted(names: list[str], result: str, given: Given, op: Any) -> Extents:
         if extents is None:
             continue
         order = [term.index(letter) for letter in letters if letter in term]
-        part, own = extents.transposed(order), extents.zero
-        own = None if own is None else own.transpose(order)
+        part = extents.transposed(order)
+        own = part.zero
         for axis, letter in enumerate(letters):
             if letter not in term:
                 part = part.expanded(axis)

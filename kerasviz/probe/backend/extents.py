@@ -11,37 +11,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from kerasviz.probe.backend.extent_steps import SIGNS, Step, beyond, found_step, taken_step
+
 ROWS = 4
-_SIGNS = np.array([1.0, -1.0, 1.0, -1.0])
 ABSENT = -(2**40)
-
-
-class Step(NamedTuple):
-    """How what is seen moves along an axis: by `distance` input positions every `period`."""
-
-    period: int
-    distance: int
-
-    def scaled(self, source: int, result: int) -> Step:
-        """Along an axis of which `result` positions take the place of `source`."""
-        common = math.gcd(source, result)
-        source, result = source // common, result // common
-        times = self.period // math.gcd(source, self.period)
-        return Step(abs(result) * times, self.distance * source * times // self.period)
-
-    def reversed(self) -> Step:
-        """The other way round."""
-        return Step(self.period, -self.distance)
-
-    def merged(self, other: Step) -> Step | None:
-        """What holds for both; None where they move at different speeds."""
-        period = math.lcm(self.period, other.period)
-        one, two = (s.distance * (period // s.period) for s in (self, other))
-        return Step(period, one) if one == two else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +44,7 @@ class Extents:
     @classmethod
     def of_input(cls, shape: Sequence[int], axis: int) -> Extents:
         """Of the input itself: each element sees its own position."""
-        positions = np.arange(shape[axis]) * _SIGNS[:, None]
+        positions = np.arange(shape[axis]) * SIGNS[:, None]
         sizes = [1] * len(shape)
         sizes[axis] = shape[axis]
         return cls(positions.reshape(ROWS, *sizes), tuple(shape), {axis: Step(1, 1)})
@@ -126,7 +102,8 @@ class Extents:
         """With its axes in another order."""
         ends = self.ends.transpose(0, *(axis + 1 for axis in order))
         steps = {new: self.steps[old] for new, old in enumerate(order) if old in self.steps}
-        return Extents(ends, tuple(self.shape[axis] for axis in order), steps)
+        zero = None if self.zero is None else self.zero.transpose(order)
+        return Extents(ends, tuple(self.shape[axis] for axis in order), steps, zero)
 
     def taken(self, axis: int, places: np.ndarray) -> Extents:
         """The elements at these places of an axis, in their order."""
@@ -134,7 +111,7 @@ class Extents:
         if self.varies(axis):
             ends = _compressed(ends.take(places, axis + 1), [axis])
         shape = (*self.shape[:axis], len(places), *self.shape[axis + 1 :])
-        return Extents(ends, shape, self._stepped(axis, _taken_step(self.steps.get(axis), places)))
+        return Extents(ends, shape, self._stepped(axis, taken_step(self.steps.get(axis), places)))
 
     def read(
         self, axis: int, table: np.ndarray, ratio: tuple[int, int], inside: np.ndarray
@@ -160,9 +137,9 @@ class Extents:
         clipped = np.concatenate([ends[:2], nothing], -1)[..., inside].min(axis=-1)
         read = table != ABSENT
         low, high = (int(bound) for bound in (table[read].min(), table[read].max()))
-        beyond = _beyond(ends[2:], step, np.arange(low, high + 1))
-        beyond = np.concatenate([beyond, nothing], -1)
-        unclipped = beyond[..., np.where(read, table - low, -1)].min(axis=-1)
+        outer = beyond(ends[2:], step, np.arange(low, high + 1))
+        outer = np.concatenate([outer, nothing], -1)
+        unclipped = outer[..., np.where(read, table - low, -1)].min(axis=-1)
         both = np.moveaxis(np.concatenate([clipped, unclipped]), -1, axis + 1)
         return Extents(_compressed(both, [axis]), shape, steps)
 
@@ -279,57 +256,9 @@ def _common_steps(parts: Sequence[Extents], shape: Sequence[int]) -> dict[int, S
     return {axis: step for axis, step in steps.items() if step}
 
 
-def found_step(ends: np.ndarray) -> Step | None:
-    """How (rows, …, places) move along their last axis, where they show it; None otherwise."""
-    line = ends[(0,) * (ends.ndim - 1)]
-    signs = _SIGNS[: len(ends)].reshape(-1, *[1] * (ends.ndim - 1))
-    for period in range(1, ends.shape[-1]):
-        with np.errstate(invalid="ignore"):
-            moved = line[period:] - line[:-period]
-            if not np.isfinite(moved[0]) or (moved != moved[0]).any():
-                continue
-            if ((ends[..., period:] - ends[..., :-period]) * signs == moved[0]).all():
-                return Step(period, int(moved[0]))
-    return None
-
-
-def _beyond(ends: np.ndarray, step: Step | None, places: np.ndarray) -> np.ndarray:
-    """The unclipped rows at any places along the last axis, as the inner ones go on."""
-    size = ends.shape[-1]
-    outside = (places < 0) | (places >= size)
-    if not outside.any():
-        return ends[..., places]
-    step = step or found_step(ends)
-    if step is None:
-        values = ends[..., places.clip(0, size - 1)].copy()
-        values[..., outside & ~np.isinf(values).all(axis=tuple(range(ends.ndim - 1)))] = math.nan
-        return values
-    before = -(places // step.period)
-    after = -((places - size + step.period) // step.period)
-    periods = np.where(places < 0, before, np.where(places >= size, after, 0))
-    base = places + periods * step.period
-    moved = periods * step.distance * _SIGNS[:2].reshape(2, *[1] * (ends.ndim - 1))
-    values = ends[..., base.clip(0, size - 1)] - moved
-    known = (base >= 0) & (base < size)
-    return np.where(known | np.isinf(values), values, math.nan)
-
-
 def _shown(ends: np.ndarray, axis: int) -> Step | None:
     """How what is seen moves along an axis of a tensor, as far as its elements show it."""
     return found_step(np.moveaxis(ends[2:], axis + 1, -1))
-
-
-def _taken_step(step: Step | None, places: np.ndarray) -> Step | None:
-    if step is None or not len(places):
-        return None
-    between = np.diff(places)
-    if len(between) and (between != between[0]).any():
-        return None
-    stride = int(between[0]) if len(between) else 1
-    if not stride:
-        return None
-    scaled = step.scaled(abs(stride), 1)
-    return scaled if stride > 0 else scaled.reversed()
 
 
 def _groups(
