@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kerasviz.probe import saving
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +47,8 @@ class Profile:
         input_shapes: Shape of each input without the batch.
         in_loops: Addresses of calls inside loops; their time counts for the layer around.
         jitted: Whether `fit` would compile the model by XLA, which is not done here.
+        own_step: Whether `fit` would run a `train_step` of the model's own; here it is Keras's.
+        eager: Whether `fit` would run the model eagerly, which is not done here.
         method: How it was measured.
         provenance: Versions, model, time.
         at: Size → what was found at this input size.
@@ -69,6 +75,8 @@ class Profile:
     provenance: dict[str, Any]
     at: Mapping[tuple[int, ...], Profile] = dataclasses.field(default_factory=dict)
     freezing: pd.DataFrame | None = None
+    own_step: bool = False
+    eager: bool = False
 
     def __repr__(self) -> str:
         from kerasviz.plots.reading import duration
@@ -146,6 +154,23 @@ class Profile:
         from kerasviz.plots.step_times import freezing_curve
 
         return freezing_curve(self.freezing, note=self._note)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything into one `.npz` file, without pickle.
+
+        Raises:
+            OutputError: The file can't be written.
+        """
+        return saving.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Profile:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: The file is missing, damaged, or something else.
+        """
+        return saving.load(cls, path)
 
     @property
     def _note(self) -> str:
@@ -225,6 +250,16 @@ def _on_method(found: Profile) -> list[str]:
         said.append(
             "The model is compiled with `jit_compile=True`: `fit` lets XLA fuse operations across "
             "layers, which was not done here, so its times are others."
+        )
+    if found.own_step:
+        said.append(
+            "The model has a `train_step` of its own, which `fit` runs. Measured was the step of "
+            "Keras on the model's loss: what its own does besides is missing here."
+        )
+    if found.eager:
+        said.append(
+            "The model is compiled with `run_eagerly=True`: `fit` takes longer than the compiled "
+            "step that was measured."
         )
     return said
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,6 +16,7 @@ from kerasviz.dynamics.timing_measuring import LEAST_RUNS, measured
 from kerasviz.dynamics.timing_result import Profile, size_name
 from kerasviz.dynamics.timing_settings import StepInputs, within
 from kerasviz.errors import InputError
+from kerasviz.probe import saving
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.training_step import Step, TrainingStep
@@ -58,6 +61,23 @@ class LayerSweep:
 
         shape = size_name((*self.input_size, self.input_channels))
         return layer_sweep(self.table, note=f"{self.batch_size} × {shape}, padding same, medians")
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything into one `.npz` file, without pickle.
+
+        Raises:
+            OutputError: The file can't be written.
+        """
+        return saving.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LayerSweep:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: The file is missing, damaged, or something else.
+        """
+        return saving.load(cls, path)
 
 
 def sweep_layer(

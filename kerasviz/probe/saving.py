@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from kerasviz.files import write_atomically
 
 VERSION = 1
 TABLE = "columns of a table"
+WITHIN = "fields of a result within"
+PAIRS = "keys and values"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 Result = TypeVar("Result")
 
@@ -25,7 +28,8 @@ Result = TypeVar("Result")
 def save(result: Any, path: str | os.PathLike[str]) -> Path:
     """Write the fields of a frozen dataclass: arrays as arrays, all else as JSON.
 
-    Tables keep their columns; their rows are numbered anew.
+    Tables keep their columns; their rows are numbered anew. A mapping may hold results of the same
+    kind that have no arrays.
 
     Raises:
         OutputError: The file can't be written.
@@ -51,7 +55,7 @@ def load(kind: type[Result], path: str | os.PathLike[str]) -> Result:
             arrays = {name: file[name] for name in file.files if name != "words"}
         if header["format"] != _format(kind) or header["version"] > VERSION:
             raise ValueError(f"it holds {header['format']!r}, version {header['version']}")
-        words = {name: _read(value) for name, value in header["fields"].items()}
+        words = {name: _read(value, kind) for name, value in header["fields"].items()}
         return kind(**arrays, **words)
     except _UNREADABLE as error:
         raise InputError(
@@ -65,16 +69,28 @@ def _format(kind: type) -> str:
 
 
 def _words(value: Any) -> Any:
-    """A table as its columns, all else as it is."""
-    is_table = hasattr(value, "columns") and hasattr(value, "to_dict")
-    return {TABLE: value.to_dict("list")} if is_table else value
+    """What JSON has no words for, as what it has: a table as its columns."""
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):
+        return {TABLE: value.to_dict("list")}
+    if dataclasses.is_dataclass(value):
+        names = [item.name for item in dataclasses.fields(value)]
+        return {WITHIN: {name: _words(getattr(value, name)) for name in names}}
+    if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+        return {PAIRS: [(key, _words(one)) for key, one in value.items()]}
+    return value
 
 
-def _read(value: Any) -> Any:
-    if isinstance(value, dict) and set(value) == {TABLE}:
+def _read(value: Any, kind: type) -> Any:
+    is_marked = isinstance(value, dict) and len(value) == 1
+    mark, inner = next(iter(value.items())) if is_marked else ("", value)
+    if mark == TABLE:
         import pandas as pd
 
-        return pd.DataFrame(value[TABLE])
+        return pd.DataFrame(inner)
+    if mark == WITHIN:
+        return kind(**{name: _read(one, kind) for name, one in inner.items()})
+    if mark == PAIRS:
+        return {_tuples(key): _read(one, kind) for key, one in inner}
     return _tuples(value)
 
 
