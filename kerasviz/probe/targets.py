@@ -475,8 +475,8 @@ def pick(run: Run, output: str | int | None, argument: str = "target") -> Head:
     if not names:
         raise TargetError(
             f"`{argument}` must be a unit of an output, and a model must return a tensor of "
-            f"numbers to have one. Received: '{run.recorder.model.name}', which returns {run.outputs!r}. "
-            "Return what shall be explained from the model's `call`."
+            f"numbers to have one. Received: '{run.recorder.model.name}', which returns "
+            f"{run.outputs!r}. Return what shall be explained from the model's `call`."
         )
     usable = [head for head in run.heads if not head.fault] or list(run.heads)
     if output is None and len(usable) > 1:
