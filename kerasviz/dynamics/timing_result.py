@@ -214,8 +214,9 @@ def _on_freezing(table: pd.DataFrame | None) -> list[str]:
     for _, row in (table if table is not None else _nothing()).iterrows():
         count = "the first layer" if row["frozen"] == 1 else f"the first {row['frozen']} layers"
         place = f"`{row['up_to']}`" if row["frozen"] == 1 else f"up to `{row['up_to']}`"
+        saved = f"{row['saving']:.0%} of the step" if row["saving"] > 0 else "nothing"
         said.append(
-            f"Freezing {count} ({place}) saves {row['saving']:.0%} of the step: "
+            f"Freezing {count} ({place}) saves {saved}: "
             f"{duration(row['seconds'])} instead of {duration(row['whole_seconds'])}."
         )
     return said

@@ -83,6 +83,7 @@ def banding(
     check_model(model)
     whole(num_factors, "num_factors")
     whole(num_permutations, "num_permutations")
+    whole(seed, "seed", 0)
     rows, names = [], []
     for kernel in convolution_kernels(model):
         if len(kernel.window) == 2 and min(kernel.window) > 1:

@@ -173,7 +173,7 @@ def factorize(
     ```
     """
     check_model(model)
-    num_factors = whole(num_factors, "num_factors")
+    num_factors, seed = whole(num_factors, "num_factors"), whole(seed, "seed", 0)
     if side is None:
         side = "input" if neurons is None or np.ndim(neurons) == 0 else "output"
     if side not in SIDES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import gc
 import re
 from types import SimpleNamespace
@@ -242,6 +243,25 @@ def test_sizes_frozen_layers_and_provenance(found):
     assert "heavy" in labels
     for figure in (found.plot_sizes(), found.plot_freezing()):
         assert figure.axes
+
+
+def test_savings_are_read_in_the_picture_and_the_advice(found):
+    """No label leaves the picture; a step that took longer saved nothing."""
+    row = {"up_to": "a layer with a very long name", "seconds": 1.0, "whole_seconds": 1.0}
+    counts = [(1, -0.04), (6, 0.3), (9, 0.5)]
+    table = pd.DataFrame([{**row, "frozen": n, "saving": s, "spread": 0.1} for n, s in counts])
+    result = dataclasses.replace(found, freezing=table)
+    figure = result.plot_freezing()
+    assert [text.get_text().split("\n")[1] for text in figure.axes[0].texts] == [
+        "+4%", "−30%", "−50%",
+    ]  # fmt: skip
+    figure.canvas.draw()
+    for text in figure.axes[0].texts:
+        assert figure.bbox.x0 <= text.get_window_extent().x0
+        assert text.get_window_extent().x1 <= figure.bbox.x1
+    said = [sentence for sentence in result.advice() if "Freezing" in sentence]
+    assert "saves nothing: " in said[0]
+    assert "saves 30% of the step: " in said[1]
 
 
 def fake_steps(model, whole, parts):

@@ -275,6 +275,11 @@ def test_refusals(picture_model: keras.Model, model: keras.Model) -> None:
         factorize(picture_model, "second", side="left")
     with pytest.raises(kv.errors.InputError, match="`num_factors` must be a whole number"):
         factorize(picture_model, "second", 0)
+    for seed in (-1, None, "x"):
+        with pytest.raises(kv.errors.InputError, match="`seed` must be a whole number"):
+            factorize(picture_model, "second", seed=seed)  # type: ignore[arg-type]
+        with pytest.raises(kv.errors.InputError, match="`seed` must be a whole number"):
+            kv.weights.banding(picture_model, seed=seed)  # type: ignore[arg-type]
     broken = keras.Sequential([keras.Input((4, 4, 2)), layers.Conv2D(3, 3, name="conv")])
     kernel = broken.get_layer("conv").kernel
     for value, message in ((0.0, "other than zero"), (np.nan, "Expected finite weights")):
