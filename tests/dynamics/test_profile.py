@@ -409,8 +409,9 @@ def test_a_fixed_size_needs_a_builder():
         kv.profile(model, inputs, targets, input_sizes=[(4, 4)], **LIGHT)
     found = kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=build, **LIGHT)
     assert list(found.sizes["size"]) == ["4x4"]
-    with pytest.raises(InputError, match="`build` must return a Keras model"):
-        kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=lambda _: None, **LIGHT)
+    for build in (lambda _: None, 3):
+        with pytest.raises(InputError, match="`build` must be a function that returns a Keras"):
+            kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=build, **LIGHT)
 
 
 def test_numbers_of_frozen_layers():
@@ -488,8 +489,14 @@ def test_one_convolution_by_channels_and_kernel_size(tmp_path):
     read = kv.dynamics.LayerSweep.load(found.save(tmp_path / "found.npz"))
     pd.testing.assert_frame_equal(read.table, found.table)
     assert (read.input_size, repr(read)) == ((8, 6), repr(found))
-    with pytest.raises(InputError, match="`pools` be among"):
-        kv.dynamics.sweep_layer(pools=("median",))
+    for settings in ({"pools": ("median",)}, {"pools": None}, {"channels": 5}):
+        with pytest.raises(InputError, match="`pools` be among"):
+            kv.dynamics.sweep_layer(**settings)
+    for size in (8, (8,), (8, 6, 3), (1, 6)):
+        with pytest.raises(InputError, match=r"`input_size` must be \(height, width\)"):
+            kv.dynamics.sweep_layer(input_size=size, pools=("max",))
+    with pytest.raises(InputError, match="`seed` must be a whole number"):
+        kv.dynamics.sweep_layer(seed=-1)
 
 
 def test_the_copies_memory_is_given_back(monkeypatch):
