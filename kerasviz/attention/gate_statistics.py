@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.probe import addresses
+from kerasviz.probe.saving import Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GateStatistics:
+class GateStatistics(Kept):
     """What each gate did on a data set.
 
     Arrays have the gate's own axes without the batch, channels last; an axis along which a gate

@@ -142,6 +142,7 @@ def _write(options: ProfileOptions, found: Profile, folder: OutputFolder, steps:
     page, summary = folder.file("report", ".html"), folder.file("summary", ".json")
     with steps.step("Writing the page"):
         folder.write(folder.file("layers", ".csv"), found.table.to_csv(index=False).encode())
+        found.save(folder.file("profile", ".npz"))
         for caption, figure in section.figures.items():
             picture = figure if isinstance(figure, bytes) else kerasviz.plots.to_png(figure, _DPI)
             folder.write(folder.file(caption, ".png"), picture)

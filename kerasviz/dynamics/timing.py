@@ -131,11 +131,12 @@ class _Clock:
 
 
 def _built(build: Callable[[tuple[int, ...]], keras.Model], size: tuple[int, ...]) -> keras.Model:
-    model = build(size)
+    model = build(size) if callable(build) else None
     if not isinstance(model, keras.Model):
         raise InputError(
-            "`build` must return a Keras model for an input size. Received: "
-            f"{type(model).__name__} for {size}. Return the compiled model."
+            "`build` must be a function that returns a Keras model for an input size. Received: "
+            f"{type(model if callable(build) else build).__name__} for {size}. Return the compiled "
+            "model."
         )
     return model
 

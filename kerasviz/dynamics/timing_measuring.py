@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -79,9 +80,16 @@ def _result(
         input_shapes=batch.shapes,
         in_loops=step.in_loops,
         jitted=batch.trains and bool(getattr(model, "jit_compile", False)),
+        own_step=batch.trains and _has_own_step(model),
+        eager=batch.trains and bool(getattr(model, "run_eagerly", False)),
         method=METHOD,
         provenance=provenance(model),
     )
+
+
+def _has_own_step(model: Any) -> bool:
+    """Whether its `train_step` is another than Keras's."""
+    return getattr(model.train_step, "__func__", None) is not keras.Model.train_step
 
 
 def _rows(step: Step, recorded: Sequence[Account]) -> list[Mapping[str, Any]]:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasviz.probe.saving import Kept
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -16,7 +18,7 @@ WORTH_SAYING = 0.02
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Profile:
+class Profile(Kept):
     """What each layer takes of a training step.
 
     All times are medians over runs, in seconds. The times of `table`, `loss`, `optimizer` and
@@ -43,6 +45,8 @@ class Profile:
         input_shapes: Shape of each input without the batch.
         in_loops: Addresses of calls inside loops; their time counts for the layer around.
         jitted: Whether `fit` would compile the model by XLA, which is not done here.
+        own_step: Whether `fit` would run a `train_step` of the model's own; here it is Keras's.
+        eager: Whether `fit` would run the model eagerly, which is not done here.
         method: How it was measured.
         provenance: Versions, model, time.
         at: Size → what was found at this input size.
@@ -69,6 +73,8 @@ class Profile:
     provenance: dict[str, Any]
     at: Mapping[tuple[int, ...], Profile] = dataclasses.field(default_factory=dict)
     freezing: pd.DataFrame | None = None
+    own_step: bool = False
+    eager: bool = False
 
     def __repr__(self) -> str:
         from kerasviz.plots.reading import duration
@@ -189,8 +195,9 @@ def _on_freezing(table: pd.DataFrame | None) -> list[str]:
     for _, row in (table if table is not None else _nothing()).iterrows():
         count = "the first layer" if row["frozen"] == 1 else f"the first {row['frozen']} layers"
         place = f"`{row['up_to']}`" if row["frozen"] == 1 else f"up to `{row['up_to']}`"
+        saved = f"{row['saving']:.0%} of the step" if row["saving"] > 0 else "nothing"
         said.append(
-            f"Freezing {count} ({place}) saves {row['saving']:.0%} of the step: "
+            f"Freezing {count} ({place}) saves {saved}: "
             f"{duration(row['seconds'])} instead of {duration(row['whole_seconds'])}."
         )
     return said
@@ -225,6 +232,16 @@ def _on_method(found: Profile) -> list[str]:
         said.append(
             "The model is compiled with `jit_compile=True`: `fit` lets XLA fuse operations across "
             "layers, which was not done here, so its times are others."
+        )
+    if found.own_step:
+        said.append(
+            "The model has a `train_step` of its own, which `fit` runs. Measured was the step of "
+            "Keras on the model's loss: what its own does besides is missing here."
+        )
+    if found.eager:
+        said.append(
+            "The model is compiled with `run_eagerly=True`: `fit` takes longer than the compiled "
+            "step that was measured."
         )
     return said
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,9 +12,10 @@ import numpy as np
 
 from kerasviz.dynamics.timing_measuring import LEAST_RUNS, measured
 from kerasviz.dynamics.timing_result import Profile, size_name
-from kerasviz.dynamics.timing_settings import StepInputs, within
+from kerasviz.dynamics.timing_settings import StepInputs, sizes_of, within
 from kerasviz.errors import InputError
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.saving import Kept
 from kerasviz.probe.settings import whole
 from kerasviz.probe.training_step import Step, TrainingStep
 
@@ -30,7 +31,7 @@ POOLS = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LayerSweep:
+class LayerSweep(Kept):
     """What a convolution takes, alone and before a pooling layer.
 
     Args:
@@ -107,17 +108,24 @@ def sweep_layer(
     """
     import pandas as pd
 
-    unknown = [pool for pool in pools if pool not in POOLS]
-    if unknown or not (len(pools) and len(channels) and len(kernel_sizes)):
+    given = (channels, kernel_sizes, pools)
+    is_full = all(isinstance(values, Sized) and len(values) for values in given)
+    if not is_full or any(pool not in POOLS for pool in pools):
         raise InputError(
             "`channels`, `kernel_sizes` and `pools` must hold a value at least, and `pools` be "
             f"among {list(POOLS)}. Received: {channels!r}, {kernel_sizes!r}, {pools!r}. See "
             "`kv.dynamics.sweep_layer`."
         )
-    size = (whole(input_size[0], "input_size"), whole(input_size[1], "input_size"))
+    sides = sizes_of([input_size])[0] if isinstance(input_size, (tuple, list)) else ()
+    if len(sides) != 2 or (any(pools) and min(sides) < 2):
+        raise InputError(
+            "`input_size` must be (height, width), at least 2 × 2 where pooling follows. Received: "
+            f"{input_size!r}. Pass such as (160, 120)."
+        )
+    size = (sides[0], sides[1])
     shape = (*size, whole(input_channels, "input_channels"))
     count = whole(batch_size, "batch_size")
-    inputs = np.random.default_rng(seed).random((count, *shape), dtype="float32")
+    inputs = np.random.default_rng(whole(seed, "seed", 0)).random((count, *shape), dtype="float32")
     settings = list(itertools.product(pools, channels, kernel_sizes))
     shown = 0 if verbose in (0, "0", False) else 1
     bar = keras.utils.Progbar(whole(repeats, "repeats", LEAST_RUNS), verbose=shown)

@@ -164,7 +164,8 @@ def _table(found: Any, places: np.ndarray, title: str | None) -> Figure:
     for row, place in enumerate(places):
         y = top + row * block
         sheet.text(MARGIN, y, _name(found, place), fontsize=7.5)
-        told = f"error {found.errors[place]:.0%}"
+        error = found.errors[place]
+        told = f"error {error:.0%}" if np.isfinite(error) else "no weights"
         sheet.text(MARGIN, y + LINE_HEIGHT, told, fontsize=7, color=LINE)
         own = maps[row]
         tiles = [np.repeat(own[..., k : k + 1] / (own.max() or 1.0), 3, -1) for k in range(count)]

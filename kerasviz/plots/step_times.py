@@ -189,12 +189,16 @@ def freezing_curve(
         linewidth=1.3,
     )
     for (_, row), share in zip(table.iterrows(), shares, strict=True):
-        text = f"{shortened(str(row['up_to']), 24)}\n−{row['saving']:.0%}"
+        change = f"{-row['saving']:+.0%}".replace("-", "−")
+        text = f"{shortened(str(row['up_to']), 24)}\n{change}"
+        is_late = row["frozen"] > 0.5 * frozen.max()
         axes.annotate(
             text,
             (row["frozen"], share),
-            xytext=(8, 4),
+            xytext=(-6, -8) if is_late else (8, 4),
             textcoords="offset points",
+            ha="right" if is_late else "left",
+            va="top" if is_late else "bottom",
             fontsize=7,
             parse_math=False,
         )

@@ -53,7 +53,7 @@ class Answers(Activations):
                 values = ops.cast(call.output, "float32")
                 axis = record.channel_axis(call) if len(values.shape) > 1 else 0
                 found[address] = ops.moveaxis(values, axis, -1)
-        shares = probabilities(pick(record, self._output))
+        shares = probabilities(pick(record, self._output, "output"))
         axes = tuple(range(1, len(shares.shape) - 1))
         found[ANSWER] = ops.mean(shares, axis=axes) if axes else shares
         return found, None

@@ -20,6 +20,11 @@ DRAWN = 20_000
 MOST_DRAWS = 256
 OWN = "keras"
 CUT = 2
+SCALED_FROM_ONE = tuple(
+    getattr(keras.layers, name)
+    for name in ("RMSNormalization",)
+    if hasattr(keras.layers, name)  # from Keras 3.9 on
+)
 CUT_STD = float(stats.truncnorm.std(-CUT, CUT))
 
 
@@ -48,7 +53,7 @@ def initial_values(held: HeldWeight) -> Initial | None:
         None where it cannot be known: the layer names no initializer for this weight, or a custom
         one that takes no `seed` or cannot be rebuilt.
     """
-    initializer = _initializer(held)
+    initializer = initializer_of(held)
     if initializer is None:
         return None
     shape = tuple(held.variable.shape)
@@ -60,7 +65,7 @@ def initial_values(held: HeldWeight) -> Initial | None:
     return _drawn(initializer, shape, dtype)
 
 
-def _initializer(held: HeldWeight) -> Any:
+def initializer_of(held: HeldWeight) -> Any:
     """The initializer that the layer keeps for a weight of this name."""
     layer, role = held.layer, held.role
     if role == "bias" and getattr(layer, "unit_forget_bias", False):
@@ -68,6 +73,8 @@ def _initializer(held: HeldWeight) -> Any:
     names = [f"{role}_initializer", f"{role.removesuffix('_kernel')}_initializer"]
     if isinstance(layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)):
         names = ["depthwise_initializer"] if role == "kernel" else names
+    if isinstance(layer, SCALED_FROM_ONE) and role == "scale":
+        return keras.initializers.Ones()
     if isinstance(layer, keras.layers.Attention) and role in BUILT_IN:
         return keras.initializers.get(BUILT_IN[role](layer))
     found = next((getattr(layer, name) for name in names if hasattr(layer, name)), None)

@@ -123,15 +123,20 @@ class Run:
 
     def channel_axis(self, call: Call) -> int:
         """Channel axis of a single-tensor output."""
+        found = self.followed_channel_axis(call.output)
+        return call.layout.channel_axis(len(call.output.shape)) if found is None else found
+
+    def followed_channel_axis(self, tensor: Any) -> int | None:
+        """Where the channels of an input went, or of what was made of it; None if not known."""
         for x in self.input_tensors.values():
-            found = self.axes_of(call.output, x)
+            found = self.axes_of(tensor, x)
             if found is None:
                 continue
             meanings = [axes.meaning(axis) for axis in found]
             for kind in (axes.CHANNEL, self.input_channel_axis(x)):
                 if meanings.count(kind) == 1:
                     return meanings.index(kind)
-        return call.layout.channel_axis(len(call.output.shape))
+        return None
 
     def is_learned(self, call: Call, source: Any) -> bool:
         """Whether a layer's output holds features, not just the input put another way."""

@@ -1,4 +1,4 @@
-"""Results in one file: arrays, tables, words and results within them, without pickle."""
+"""Results in one file: arrays, tables, words and results within results, without pickle."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 VERSION = 1
+ARRAY = "name of an array"
 TABLE, INDEX = "columns of a table", "its index"
+WITHIN = "fields of a result within"
+PAIRS = "keys and values"
+WORDS = "words"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 Result = TypeVar("Result")
 
@@ -49,31 +54,19 @@ class Kept:
 def save(result: Any, path: str | os.PathLike[str]) -> Path:
     """Write the fields of a frozen dataclass: arrays as arrays, all else as JSON.
 
-    Tables keep their columns, and an index that has a name; other rows are numbered anew. A field
-    may hold a result of the same kind.
+    Tables keep their columns, and an index that has a name; other rows are numbered anew. Lists
+    and mappings may hold arrays, tables, and results of the same kind; keys may be tuples.
 
     Raises:
         OutputError: The file can't be written.
     """
-    content = _bytes(result)
-    return write_atomically(path, lambda file: file.write(content))
-
-
-def _bytes(result: Any) -> bytes:
-    fields = {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
-    inner = {name: value for name, value in fields.items() if isinstance(value, type(result))}
-    fields |= {name: np.frombuffer(_bytes(value), "uint8") for name, value in inner.items()}
-    arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
-    words = {name: _words(value) for name, value in fields.items() if name not in arrays}
-    header = {
-        "format": _format(type(result)),
-        "version": VERSION,
-        "fields": words,
-        "inner": [*inner],
-    }
+    arrays: dict[str, Any] = {}
+    fields = _words(result, arrays)[WITHIN]
+    header = {"format": _format(type(result)), "version": VERSION, "fields": fields}
+    arrays[WORDS] = np.asarray(json.dumps(header))
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, words=np.asarray(json.dumps(header)), **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    np.savez_compressed(buffer, **arrays)
+    return write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
 def load(kind: type[Result], path: str | os.PathLike[str]) -> Result:
@@ -83,7 +76,11 @@ def load(kind: type[Result], path: str | os.PathLike[str]) -> Result:
         InputError: The file is missing, damaged, or something else.
     """
     try:
-        return _result(kind, path)
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file[WORDS]))
+            if header["format"] != _format(kind) or header["version"] > VERSION:
+                raise ValueError(f"it holds {header['format']!r}, version {header['version']}")
+            return kind(**{k: _read(v, kind, file) for k, v in header["fields"].items()})
     except _UNREADABLE as error:
         raise InputError(
             f"`path` must be a file that `{kind.__name__}.save` wrote. Received: {str(path)!r} "
@@ -91,33 +88,48 @@ def load(kind: type[Result], path: str | os.PathLike[str]) -> Result:
         ) from error
 
 
-def _result(kind: type[Result], file: Any) -> Result:
-    with np.load(file, allow_pickle=False) as content:
-        header = json.loads(str(content["words"]))
-        arrays = {name: content[name] for name in content.files if name != "words"}
-    if header["format"] != _format(kind) or header["version"] > VERSION:
-        raise ValueError(f"it holds {header['format']!r}, version {header['version']}")
-    words = {name: _read(value) for name, value in header["fields"].items()}
-    for name in header.get("inner", ()):
-        arrays[name] = _result(kind, io.BytesIO(arrays[name].tobytes()))
-    return kind(**arrays, **words)
-
-
 def _format(kind: type) -> str:
     return f"kerasviz {kind.__name__}"
 
 
-def _words(value: Any) -> Any:
-    """A table as its columns, all else as it is."""
-    if not (hasattr(value, "columns") and hasattr(value, "to_dict")):
+def _words(value: Any, arrays: dict[str, Any]) -> Any:
+    """What JSON has words for, with marks for the rest; arrays are put in `arrays`."""
+    if isinstance(value, np.ndarray):
+        name = f"array {len(arrays)}"
+        arrays[name] = value
+        return {ARRAY: name}
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):
+        index = value.index
+        named = {} if index.name is None else {INDEX: [index.name, index.tolist()]}
+        return {TABLE: value.to_dict("list"), **named}
+    if dataclasses.is_dataclass(value):
+        names = [item.name for item in dataclasses.fields(value)]
+        return {WITHIN: {name: _words(getattr(value, name), arrays) for name in names}}
+    if isinstance(value, Mapping):
+        pairs = [(key, _words(one, arrays)) for key, one in value.items()]
+        return dict(pairs) if all(isinstance(key, str) for key in value) else {PAIRS: pairs}
+    if isinstance(value, (list, tuple)):
+        return [_words(one, arrays) for one in value]
+    return value
+
+
+def _read(value: Any, kind: type, arrays: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        return tuple(_read(one, kind, arrays) for one in value)
+    if not isinstance(value, dict):
         return value
-    index = {} if value.index.name is None else {INDEX: [value.index.name, value.index.tolist()]}
-    return {TABLE: value.to_dict("list"), **index}
+    if ARRAY in value:
+        return arrays[value[ARRAY]]
+    if TABLE in value:
+        return _table(value)
+    if PAIRS in value:
+        return {_read(k, kind, arrays): _read(v, kind, arrays) for k, v in value[PAIRS]}
+    is_result = WITHIN in value
+    fields = {k: _read(v, kind, arrays) for k, v in value.get(WITHIN, value).items()}
+    return kind(**fields) if is_result else fields
 
 
-def _read(value: Any) -> Any:
-    if not isinstance(value, dict) or TABLE not in value:
-        return _tuples(value)
+def _table(value: dict[str, Any]) -> Any:
     import pandas as pd
 
     table = pd.DataFrame(value[TABLE])
@@ -125,7 +137,3 @@ def _read(value: Any) -> Any:
         name, entries = value[INDEX]
         table.index = pd.Index(entries, name=name)
     return table
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value

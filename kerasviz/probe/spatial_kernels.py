@@ -158,22 +158,29 @@ def _widened(kernel: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _unflattened(model: keras.Model, address: str, layer: Any, kernel: np.ndarray) -> np.ndarray:
-    sizes = None
+    found = None
     with contextlib.suppress(Exception):  # whatever the model's own code raises
-        sizes = _Tracer(model).info(id(layer))
-    if sizes is None or len(sizes) < 2:
+        found = _Tracer(model).info(id(layer))
+    if found is None:
         raise MethodError(
             "`layer` must be a convolution, or a dense layer that follows a Flatten of known size. "
             f"Received: {address!r}, a dense layer without positions. Choose a convolution."
         )
-    return kernel.reshape(*sizes, kernel.shape[-1])
+    sizes, channels = found
+    return np.moveaxis(kernel.reshape(*sizes, kernel.shape[-1]), channels, -2)
 
 
 class _Tracer(Wrapper):
-    """Finds what was flattened for the dense layer whose `id` is the key."""
+    """Finds the sizes of what was flattened for the dense layer whose `id` is the key, and which of
+    them counts channels."""
 
     def compute(self, key: Any, inputs: Any, feeds: Sequence[Any]) -> tuple[dict[str, Any], Any]:
-        for call in run(self.model, inputs).calls:
-            if id(call.layer) == key:
-                return {}, flattening.sizes_before(call.source, call.layout.channels_first)
-        return {}, None
+        record = run(self.model, inputs)
+        call = next((one for one in record.calls if id(one.layer) == key), None)
+        before = None if call is None else flattening.flattened(call.source)
+        if call is None or before is None:
+            return {}, None
+        axis = record.followed_channel_axis(before)
+        if axis is None and not call.layout.channels_first:
+            axis = len(before.shape) - 1
+        return {}, None if not axis else (tuple(before.shape[1:]), axis - 1)

@@ -460,8 +460,13 @@ def _unknown(target: Any) -> TargetError:
     )
 
 
-def pick(run: Run, output: str | int | None) -> Head:
+def pick(run: Run, output: str | int | None, argument: str = "target") -> Head:
     """The head that a target speaks of.
+
+    Args:
+        run: A run of the model.
+        output: Name or index of the output, None for the only one.
+        argument: Under which name the user gives it: "target", or "output".
 
     Raises:
         TargetError: It names none of the outputs or several, or one that has no class.
@@ -469,26 +474,27 @@ def pick(run: Run, output: str | int | None) -> Head:
     names = list(run.output_names)
     if not names:
         raise TargetError(
-            "`target` must be a unit of an output, and a model must return a tensor of numbers to "
-            f"have one. Received: '{run.recorder.model.name}', which returns {run.outputs!r}. "
-            "Return what shall be explained from the model's `call`."
+            f"`{argument}` must be a unit of an output, and a model must return a tensor of "
+            f"numbers to have one. Received: '{run.recorder.model.name}', which returns "
+            f"{run.outputs!r}. Return what shall be explained from the model's `call`."
         )
     usable = [head for head in run.heads if not head.fault] or list(run.heads)
     if output is None and len(usable) > 1:
+        named = f"{{{names[0]!r}: None}}" if argument == "target" else repr(names[0])
         raise TargetError(
-            f"`target` must say which of the outputs {names} to explain. Received: no output. "
-            f"Pass `target={{{names[0]!r}: None}}`."
+            f"`{argument}` must say which of the outputs {names} to explain. Received: no output. "
+            f"Pass `{argument}={named}`."
         )
     found = usable if output is None else run.heads_called(output)
     if len(found) != 1:
         several = f", which fits {len(found)} of them" if found else ""
         raise TargetError(
-            f"`target` must name one of the outputs {names}. Received: {output!r}{several}. "
+            f"`{argument}` must name one of the outputs {names}. Received: {output!r}{several}. "
             "Pass the whole name."
         )
     if found[0].fault:
         raise TargetError(
-            "`target` must speak of an output of real numbers, (batch, units) or "
+            f"`{argument}` must speak of an output of real numbers, (batch, units) or "
             f"(batch, …, units). Received: an output of '{run.recorder.model.name}' that is "
             f"{found[0].fault}. Explain another output, or a model without this one."
         )

@@ -121,7 +121,7 @@ class TrainingStep:
             return self._compute(batch, variables, update, frozen, found)
 
         try:
-            run = Timed(step, self._tensors)
+            run = Timed(step, self._tensors, update.variables if update else ())
         except failures.ModelError as error:
             shapes = [tuple(tensor.shape) for tensor in self._tensors]
             raise InputError(
@@ -208,6 +208,11 @@ class _Update:
             ) from error
         self._copies = {id(v): timed.held_copy(v) for v in variables}
         self._optimizer.build(list(self._copies.values()))
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that it holds: the copies, and what the optimizer notes of each."""
+        return [*self._copies.values(), *self._optimizer.variables]
 
     def scaled(self, loss: Any) -> Any:
         """The loss as the optimizer wants it differentiated."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasviz.errors import InputError
+from kerasviz.probe.saving import Kept
 from kerasviz.studies.field_factors import USUAL, factor_table, measures
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ NOTES = {"accuracy": "of validation pictures", "orientation_std": "median of uni
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FieldStudy:
+class FieldStudy(Kept):
     """Receptive fields of variants of one network, trained from several seeds.
 
     Args:

@@ -34,6 +34,7 @@ class FrameLayout:
         channels: How many, None where the model takes any number.
         channels_first: Whether they come before the height.
         is_open: Whether the model takes any height, and any width.
+        is_whole: Whether it takes whole numbers.
     """
 
     height: int
@@ -41,6 +42,7 @@ class FrameLayout:
     channels: int | None
     channels_first: bool
     is_open: tuple[bool, bool] = (False, False)
+    is_whole: bool = False
 
     def close_up(self, picture: np.ndarray) -> np.ndarray:
         """A picture at its own size where the model takes any, else as large as the frame."""
@@ -52,7 +54,8 @@ class FrameLayout:
         return resize(picture, size).astype("float32")
 
     def arrange(self, frames: np.ndarray) -> np.ndarray:
-        """`(n, height, width, channels)` in the order of axes that the model has."""
+        """`(n, height, width, channels)` in the order of axes, and rounded where, the model has."""
+        frames = np.rint(frames) if self.is_whole and frames.dtype.kind == "f" else frames
         return np.moveaxis(frames, -1, 1) if self.channels_first else frames
 
 
@@ -80,7 +83,8 @@ def frame_layout(model: keras.Model, frame: Any = None) -> FrameLayout:
     own = shape[2:] if first else shape[1:3]
     channels = shape[1] if first else shape[3]
     size = _frame(frame, own, slots[0].is_sized, model.name)
-    return FrameLayout(*size, channels, first, (own[0] is None, own[1] is None))
+    is_whole = "int" in slots[0].dtype
+    return FrameLayout(*size, channels, first, (own[0] is None, own[1] is None), is_whole)
 
 
 def _are_channels_first(shape: Sequence[int | None]) -> bool:
@@ -170,14 +174,21 @@ class Painter:
     _kept: dict[tuple[int, int, int], np.ndarray] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        known = isinstance(self.background, str) and self.background in BACKGROUNDS
-        if known or np.shape(self.background) == self._shape:
+        if not (self.preprocess is None or callable(self.preprocess)):
+            raise InputError(
+                "`preprocess` must be a function of frames, or None. "
+                f"Received: {self.preprocess!r}. Pass such as `lambda frames: frames / 255`."
+            )
+        given = self.background
+        if isinstance(given, str) and given in BACKGROUNDS:
             return
-        raise InputError(
-            f"`background` must be one of {BACKGROUNDS}, or values of shape {self._shape}. "
-            f"Received: {self.background if isinstance(self.background, str) else 'others'!r}. "
-            "Choose one of them."
-        )
+        values = None if isinstance(given, str) else numbers(given)
+        if values is None or values.shape != self._shape or not np.isfinite(values).all():
+            raise InputError(
+                f"`background` must be one of {BACKGROUNDS}, or finite values of shape "
+                f"{self._shape}. Received: {given if values is None else values.shape!r}. "
+                "Choose one of them."
+            )
 
     def frames(self, rows: pd.DataFrame) -> np.ndarray:
         """`(n, height, width, channels)` float32 in `value_range`."""
@@ -222,6 +233,14 @@ class Painter:
         if self.background == "noise":
             return (low + (high - low) * generator.random(self._shape)).astype("float32")
         return (low + (high - low) * texture(self._shape, generator)).astype("float32")
+
+
+def numbers(values: Any) -> np.ndarray:
+    """An array of numbers, of NaN for anything else."""
+    try:
+        return np.asarray(values, "float64")
+    except (TypeError, ValueError):
+        return np.asarray(np.nan)
 
 
 def texture(shape: tuple[int, int, int], generator: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy import stats
 
@@ -51,7 +53,10 @@ def group_draws(groups: int, seed: int, draws: int = DRAWS) -> np.ndarray:
 
 
 def between(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
-    """The quantiles of bootstrap draws (draws, …) that hold so much of them; NaN are left out."""
+    """The quantiles of bootstrap draws (draws, …) that hold so much of them; NaN are left out: of
+    nothing but NaN it is NaN."""
     tail = 50.0 * (1 - confidence)
-    low, high = np.nanpercentile(values, [tail, 100.0 - tail], axis=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+        low, high = np.nanpercentile(values, [tail, 100.0 - tail], axis=0)
     return low, high

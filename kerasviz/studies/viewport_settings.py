@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.probe.settings import whole
-from kerasviz.studies.viewport_frames import FrameLayout, apparent
+from kerasviz.studies.viewport_frames import FrameLayout, apparent, numbers
 
 LEAST_IMAGES = 3
 
@@ -22,9 +22,14 @@ def checked_images(
     Raises:
         InputError: No pictures, of the wrong channels, or with values out of range.
     """
+    low, high = value_range
+    if not isinstance(images, Iterable):
+        raise InputError(
+            f"`images` must be a list of pictures, or an array of them. Received: {images!r}. "
+            "Pass such as [first, second, third]."
+        )
     found = [np.asarray(image) for image in images]
     found = [image[..., None] if image.ndim == 2 else image for image in found]
-    low, high = value_range
     if len(found) < LEAST_IMAGES:
         raise InputError(
             f"`images` must hold at least three pictures. Received: {len(found)}. Some are held "
@@ -52,13 +57,28 @@ def checked_images(
     return [image.astype("float32") for image in found]
 
 
+def checked_range(value_range: Any) -> tuple[float, float]:
+    """The values of black and white.
+
+    Raises:
+        InputError: Not two finite numbers, the smaller one first.
+    """
+    found = numbers(value_range)
+    if found.shape != (2,) or not np.isfinite(found).all() or not found[0] < found[1]:
+        raise InputError(
+            "`value_range` must be two finite numbers, that of black and a larger one of white. "
+            f"Received: {value_range!r}. Pass such as (0, 255)."
+        )
+    return float(found[0]), float(found[1])
+
+
 def checked_distances(distances: Any) -> tuple[float, ...]:
     """From near to far.
 
     Raises:
         InputError: Not numbers above 0.
     """
-    found = _numbers(distances)
+    found = numbers(distances)
     if found.ndim != 1 or not found.size or not (np.isfinite(found) & (found > 0)).all():
         raise InputError(
             f"`distances` must be numbers above 0. Received: {distances!r}. Pass such as (1, 2, 4)."
@@ -74,7 +94,7 @@ def checked_positions(positions: Any) -> int | np.ndarray:
     """
     if isinstance(positions, (int, np.integer)) and not isinstance(positions, bool):
         return whole(positions, "positions")
-    found = _numbers(positions)
+    found = numbers(positions)
     is_pairs = found.ndim == 2 and found.shape[1] == 2 and len(found)
     if not is_pairs or not ((found >= 0) & (found <= 1)).all():
         raise InputError(
@@ -90,7 +110,7 @@ def checked_share(share: Any) -> float:
     Raises:
         InputError: It is not.
     """
-    found = _numbers(share)
+    found = numbers(share)
     if found.ndim or not 0 < found <= 1:
         raise InputError(
             f"`share` must be above 0, at most 1. Received: {share!r}. Pass such as 0.5."
@@ -117,11 +137,3 @@ def checked_size(
             "or the distances larger."
         )
     return found
-
-
-def _numbers(values: Any) -> np.ndarray:
-    """An array of numbers, of NaN for anything else."""
-    try:
-        return np.asarray(values, "float64")
-    except (TypeError, ValueError):
-        return np.asarray(np.nan)

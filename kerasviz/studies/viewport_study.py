@@ -23,6 +23,7 @@ from kerasviz.studies.viewport_settings import (
     checked_distances,
     checked_images,
     checked_positions,
+    checked_range,
     checked_share,
     checked_size,
 )
@@ -92,7 +93,8 @@ def viewport(
         layers: Addresses, layer objects or indices. None: up to twelve, spread over the depth.
         value_range: The values of black and of white.
         preprocess: From frames (n, height, width, channels) in `value_range` to what the model
-            takes. None: nothing is changed.
+            takes. None: nothing is changed, but for a model that takes whole numbers, for which
+            values are rounded.
         output: Name or index of the output of classes, for models with several.
         share: Of the accuracy at the nearest distance, above 0, at most 1.
         num_decoding: At most so many frames, drawn at random, are used to decode.
@@ -117,6 +119,7 @@ def viewport(
     print(found.words())
     ```
     """
+    value_range = checked_range(value_range)
     if images is None:
         model, images, labels, preprocess = defaults(model, labels, preprocess, value_range, seed)
     if model is None:

@@ -13,7 +13,7 @@ from kerasviz.probe.inputs import check_model
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.spatial_kernels import SpatialKernel, convolution_kernels
-from kerasviz.weights.one_sided import most_factors, one_sided
+from kerasviz.weights.one_sided import most_factors, one_sided, unit_scaled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +83,7 @@ def banding(
     check_model(model)
     whole(num_factors, "num_factors")
     whole(num_permutations, "num_permutations")
+    whole(seed, "seed", 0)
     rows, names = [], []
     for kernel in convolution_kernels(model):
         if len(kernel.window) == 2 and min(kernel.window) > 1:
@@ -98,7 +99,7 @@ def kernel_row(
     kernel: SpatialKernel, num_factors: int, num_permutations: int, seed: int
 ) -> dict[str, Any]:
     """What the table says of one kernel with a window of two dimensions."""
-    values = kernel.values.astype("float32", copy=False)
+    values, exponent = unit_scaled(kernel.values)
     height, width = kernel.window
     maps = _maps(kernel.kind, values, num_factors, seed)
     between_rows, between_columns = mean_squares(maps)
@@ -116,8 +117,8 @@ def kernel_row(
             if height == width and total > 0
             else np.nan
         ),
-        "between_rows": float(between_rows.sum()),
-        "between_columns": float(between_columns.sum()),
+        "between_rows": float(np.ldexp(between_rows.sum(), 2 * exponent)),
+        "between_columns": float(np.ldexp(between_columns.sum(), 2 * exponent)),
     }
 
 

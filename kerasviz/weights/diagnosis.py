@@ -53,10 +53,13 @@ def diagnose(model: keras.Model) -> pd.DataFrame:
         - "duplicate filters": filters of the same inputs, |cosine| above 0.9999, negated ones
           included; of those with fewer than 8 weights nothing is said;
         - "gamma near zero", "moving variance near zero", "moving variance huge", "ReLU stays
-          shut": channels of a batch normalization that pass nothing on;
+          shut": channels of a batch normalization that pass nothing on, or hardly anything: the
+          last allows for input that is more than 4 standard deviations off, which some channels
+          behind sparse ones have;
         - "as initialized": weights that cannot be told from what the layer's initializer gives:
           equal to its constant, or drawn values within its range whose Wasserstein distance from
-          its distribution is at most 3 times what chance gives. Of a model that was never trained
+          its distribution is at most 3 times what chance gives, orthogonal ones only while they are
+          orthogonal. Of a model that was never trained
           this is said of all; of fewer than 100 drawn weights never. Moves too small to change the
           distribution are not seen.
 

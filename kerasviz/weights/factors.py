@@ -14,7 +14,14 @@ from kerasviz.probe.provenance import provenance
 from kerasviz.probe.saving import Kept
 from kerasviz.probe.settings import whole
 from kerasviz.probe.spatial_kernels import SpatialKernel, spatial_kernel
-from kerasviz.weights.one_sided import SIDES, alike_first, most_factors, one_sided, unexplained
+from kerasviz.weights.one_sided import (
+    SIDES,
+    alike_first,
+    most_factors,
+    one_sided,
+    unexplained,
+    unit_scaled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,14 +154,14 @@ def factorize(
     ```
     """
     check_model(model)
-    num_factors = whole(num_factors, "num_factors")
+    num_factors, seed = whole(num_factors, "num_factors"), whole(seed, "seed", 0)
     if side is None:
         side = "input" if neurons is None or np.ndim(neurons) == 0 else "output"
     if side not in SIDES:
         raise InputError(f"`side` must be one of {[*SIDES]}, or None. Received: {side!r}.")
     kernel = spatial_kernel(model, layer)
     chosen = _chosen(kernel, neurons)
-    values = kernel.values[..., chosen].astype("float32", copy=False)
+    values, exponent = unit_scaled(kernel.values[..., chosen])
     _check(kernel, values, num_factors, side)
     maps, directions = one_sided(values, num_factors, side, seed)
     rows = np.moveaxis(values, -1, 0)
@@ -163,20 +170,24 @@ def factorize(
     squares = np.square(norms.astype("float64"))
     is_picture = rows.shape[-1] in PICTURES and kernel.kind not in ("depthwise", "dense")
     return WeightFactors(
-        maps=maps,
+        maps=_unscaled(maps, kernel, exponent),
         directions=directions,
         neurons=chosen,
         order=alike_first(maps),
         errors=errors.astype("float32"),
         error=float(np.nansum(errors * squares) / squares.sum()),
-        norms=norms,
-        pictures=rows.copy() if is_picture else np.empty(0, "float32"),
+        norms=_unscaled(norms, kernel, exponent),
+        pictures=_unscaled(rows, kernel, exponent) if is_picture else np.empty(0, "float32"),
         side=side,
         kind=kernel.kind,
         layer=kernel.address,
         parameters={"num_factors": num_factors, "seed": seed},
         provenance=provenance(model),
     )
+
+
+def _unscaled(values: np.ndarray, kernel: SpatialKernel, exponent: int) -> np.ndarray:
+    return np.ldexp(values.astype(kernel.values.dtype, copy=False), exponent)
 
 
 def _chosen(kernel: SpatialKernel, neurons: Any) -> np.ndarray:

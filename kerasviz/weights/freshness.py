@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import keras
 import numpy as np
 
 from kerasviz.probe.held_weights import HeldWeight
 from kerasviz.probe.initial_mixture import Mixture
-from kerasviz.probe.initial_values import Initial, initial_values
+from kerasviz.probe.initial_values import Initial, initial_values, initializer_of
 from kerasviz.weights.chunks import finite_chunks
 
 FEWEST = 100
@@ -16,6 +17,8 @@ MOST = 1 << 16
 POINTS = 1 << 12
 CHANCE = 3.0
 ROUNDING = 1e-5
+MOST_VECTORS = 64
+PRECISE, HALF_PRECISE = 1e-4, 3e-2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,8 @@ def freshness(held: HeldWeight, array: np.ndarray) -> Freshness | None:
 
     Constants must be equal to all that is there. Of drawn values none may lie outside of the range
     of the initializer, and the Wasserstein distance of at most 65536 of them from its distribution
-    must be at most 3 times what chance gives; fewer than 100 are not judged.
+    must be at most 3 times what chance gives; fewer than 100 are not judged. What was drawn as an
+    orthogonal matrix must be one.
 
     Args:
         held: The weight.
@@ -55,7 +59,7 @@ def freshness(held: HeldWeight, array: np.ndarray) -> Freshness | None:
         return Freshness(equal, np.nan, initial.mean)
     if array.size < FEWEST:
         return None
-    if _is_outside(initial, array):
+    if _is_outside(initial, array) or not _is_still_orthogonal(held, array):
         return Freshness(False, np.nan, np.nan)
     flat = array.reshape(-1)
     few = np.sort(flat[:: -(-flat.size // MOST)].astype("float64"))
@@ -69,6 +73,20 @@ def _is_outside(initial: Initial, array: np.ndarray) -> bool:
     return any(
         chunk.min() < low - slack or chunk.max() > high + slack for chunk in finite_chunks(array)
     )
+
+
+def _is_still_orthogonal(held: HeldWeight, array: np.ndarray) -> bool:
+    """Whether the vectors of an orthogonal initializer, up to 64 of them, are still orthogonal and
+    as long as it made them; True for other initializers."""
+    initializer = initializer_of(held)
+    if not isinstance(initializer, keras.initializers.Orthogonal) or not initializer.gain:
+        return True
+    matrix = array.reshape(-1, array.shape[-1])
+    vectors = matrix if matrix.shape[0] < matrix.shape[1] else matrix.T
+    vectors = vectors[:: -(-len(vectors) // MOST_VECTORS)].astype("float64") / initializer.gain
+    off = np.abs(vectors @ vectors.T - np.eye(len(vectors)))
+    precise = keras.backend.standardize_dtype(held.variable.dtype) in ("float32", "float64")
+    return bool(off.max() < (PRECISE if precise else HALF_PRECISE))
 
 
 def _distance(initial: Initial, ordered: np.ndarray) -> float:

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from kerasviz.weights.chunks import finite_chunks
+from kerasviz.weights.chunks import extent, finite_chunks
 from kerasviz.weights.selection import median
 
 NEAR = 0.01
+SMALLEST, LARGEST = 1e-60, 1e60
 NAMES = (
     "mean",
     "median",
@@ -37,6 +38,28 @@ def described(array: np.ndarray) -> dict[str, float]:
         Pébay 2008, "Formulas for Robust, One-Pass Parallel Computation of Covariances and
         Arbitrary-Order Statistical Moments", eqs. 3.1, 3.4 and 3.5, to join the chunks.
     """
+    exponent = _exponent(array)
+    if not exponent:
+        return _described(array)
+    found = _described(np.ldexp(array, -exponent))
+    with np.errstate(over="ignore"):
+        for name in ("mean", "median", "std", "norm"):
+            found[name] = float(np.ldexp(found[name], exponent))
+        found["variance"] = float(np.ldexp(found["variance"], 2 * exponent))
+    return found
+
+
+def _exponent(array: np.ndarray) -> int:
+    """Of the largest magnitude, where a fourth power is too large or small for float64; else 0."""
+    if array.dtype != np.float64:
+        return 0
+    largest = float(np.abs(extent(array)).max())
+    if not largest or SMALLEST < largest < LARGEST or math.isnan(largest):
+        return 0
+    return math.frexp(largest)[1]
+
+
+def _described(array: np.ndarray) -> dict[str, float]:
     pivot, sums, positive = _gone_through(array)
     count, mean, m2, m3, m4 = sums
     counts = {"count": count, "not_finite": array.size - count}

@@ -43,6 +43,13 @@ def one_sided(
     return maps * lengths, directions / np.where(lengths > 0, lengths, 1.0)[:, None]
 
 
+def unit_scaled(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Float32 values, the largest from a half to 1, and the power of two that makes them the given
+    ones: squares of weights like 1e-30 or 1e30 are no numbers of float32."""
+    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
+    return np.ldexp(values, -exponent).astype("float32"), exponent
+
+
 def most_factors(values: np.ndarray, side: str) -> int:
     """The largest number of factors that a factorization can have."""
     *_, inputs, neurons = values.shape

@@ -69,10 +69,12 @@ def unusual(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     needed = {"layer", "role", "shape", "std", "kurtosis", "share_near_zero", "norm"}
-    if not isinstance(table, pd.DataFrame) or not needed <= set(table.columns):
+    is_whole = isinstance(table, pd.DataFrame) and needed <= set(table.columns)
+    if not is_whole or not all(isinstance(shape, tuple) for shape in table["shape"]):
+        lacks = "with shapes as text" if is_whole else "without its columns"
         raise InputError(
             "`table` must be what `kv.weights.summarize` returns. "
-            f"Received: {type(table).__name__} without its columns. Pass it as it came."
+            f"Received: {type(table).__name__} {lacks}. Pass it as it came."
         )
     rows: dict[Any, dict[str, Any]] = {}
     for (layer, role), peers in table.groupby(["layer", "role"], sort=False):

@@ -65,7 +65,11 @@ def _behind_relu(
     variance: np.ndarray,
     closed: np.ndarray,
 ) -> Iterator[Finding]:
-    """Where all that normal input can give lies below 0, and a ReLU follows."""
+    """Where nearly all that normal input can give lies below 0, and a ReLU follows.
+
+    Of input of any other distribution at most 1 / (1 + 4²) lies beyond four standard deviations to
+    one side (Cantelli's inequality).
+    """
     if norm.rectified is False:
         return
     spread = np.abs(gamma) * np.sqrt(variance / (variance + norm.layer.epsilon))
@@ -77,8 +81,9 @@ def _behind_relu(
             norm.address,
             "ReLU stays shut",
             shut,
-            f"nothing behind {behind} in {counted(shut, gamma, 'channel')}: beta is more than 4 "
-            "standard deviations of the normalized input, times |gamma|, below zero.",
+            f"hardly anything behind {behind} in {counted(shut, gamma, 'channel')}: beta is more "
+            "than 4 standard deviations of the normalized input, times |gamma|, below zero. Of "
+            "normal input one value in 30,000 passes, of any input 6 % at most.",
         )
 
 

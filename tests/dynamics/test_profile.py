@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import gc
 import re
 from types import SimpleNamespace
 
@@ -19,6 +21,7 @@ from kerasviz.dynamics.timing_accounts import Account, accounts, shared_times
 from kerasviz.dynamics.timing_measuring import measured
 from kerasviz.dynamics.timing_settings import StepInputs, chosen_counts, resized
 from kerasviz.errors import InputError, MethodError
+from kerasviz.probe import training_step
 from kerasviz.probe.backend.op_owners import BACKWARD, FORWARD, LOSS, OPTIMIZER, Owner
 from kerasviz.probe.backend.timed import MARK
 from kerasviz.probe.backend.trace_files import Event, host_events
@@ -242,6 +245,25 @@ def test_sizes_frozen_layers_and_provenance(found):
         assert figure.axes
 
 
+def test_savings_are_read_in_the_picture_and_the_advice(found):
+    """No label leaves the picture; a step that took longer saved nothing."""
+    row = {"up_to": "a layer with a very long name", "seconds": 1.0, "whole_seconds": 1.0}
+    counts = [(1, -0.04), (6, 0.3), (9, 0.5)]
+    table = pd.DataFrame([{**row, "frozen": n, "saving": s, "spread": 0.1} for n, s in counts])
+    result = dataclasses.replace(found, freezing=table)
+    figure = result.plot_freezing()
+    assert [text.get_text().split("\n")[1] for text in figure.axes[0].texts] == [
+        "+4%", "−30%", "−50%",
+    ]  # fmt: skip
+    figure.canvas.draw()
+    for text in figure.axes[0].texts:
+        assert figure.bbox.x0 <= text.get_window_extent().x0
+        assert text.get_window_extent().x1 <= figure.bbox.x1
+    said = [sentence for sentence in result.advice() if "Freezing" in sentence]
+    assert "saves nothing: " in said[0]
+    assert "saves 30% of the step: " in said[1]
+
+
 def fake_steps(model, whole, parts):
     """A step whose recorded runs are these accounts."""
     runs, recordings, unit = iter(whole), iter(parts), PICOSECONDS // 1000
@@ -387,8 +409,9 @@ def test_a_fixed_size_needs_a_builder():
         kv.profile(model, inputs, targets, input_sizes=[(4, 4)], **LIGHT)
     found = kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=build, **LIGHT)
     assert list(found.sizes["size"]) == ["4x4"]
-    with pytest.raises(InputError, match="`build` must return a Keras model"):
-        kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=lambda _: None, **LIGHT)
+    for build in (lambda _: None, 3):
+        with pytest.raises(InputError, match="`build` must be a function that returns a Keras"):
+            kv.profile(model, inputs, targets, input_sizes=[(4, 4)], build=build, **LIGHT)
 
 
 def test_numbers_of_frozen_layers():
@@ -452,7 +475,7 @@ def test_an_optimizer_without_a_copy_is_refused():
         kv.profile(model, np.ones((2, 16, 16, 3), "float32"), np.ones((2, 2)), **LIGHT)
 
 
-def test_one_convolution_by_channels_and_kernel_size():
+def test_one_convolution_by_channels_and_kernel_size(tmp_path):
     found = kv.dynamics.sweep_layer(
         (1, 2), (1, 3), pools=("", "max"), input_size=(8, 6), repeats=3, seconds=0.01, verbose=0
     )
@@ -463,5 +486,60 @@ def test_one_convolution_by_channels_and_kernel_size():
     pooled = found.table[found.table["pool"] == "max"]
     assert (pooled["backward"] > pooled["conv_backward"]).all()
     assert len(found.plot().axes) == 4
-    with pytest.raises(InputError, match="`pools` be among"):
-        kv.dynamics.sweep_layer(pools=("median",))
+    read = kv.dynamics.LayerSweep.load(found.save(tmp_path / "found.npz"))
+    pd.testing.assert_frame_equal(read.table, found.table)
+    assert (read.input_size, repr(read)) == ((8, 6), repr(found))
+    for settings in ({"pools": ("median",)}, {"pools": None}, {"channels": 5}):
+        with pytest.raises(InputError, match="`pools` be among"):
+            kv.dynamics.sweep_layer(**settings)
+    for size in (8, (8,), (8, 6, 3), (1, 6)):
+        with pytest.raises(InputError, match=r"`input_size` must be \(height, width\)"):
+            kv.dynamics.sweep_layer(input_size=size, pools=("max",))
+    with pytest.raises(InputError, match="`seed` must be a whole number"):
+        kv.dynamics.sweep_layer(seed=-1)
+
+
+def test_the_copies_memory_is_given_back(monkeypatch):
+    """Although TensorFlow keeps the graph, and all variables in it, for its custom gradient."""
+    made, copy = [], training_step.timed.held_copy
+    monkeypatch.setattr(
+        training_step.timed, "held_copy", lambda v: made.append(copy(v)) or made[-1]
+    )
+    step = compiled_step(convolution_and_relu(), np.ones((2, 16, 16, 3), "float32"))
+    step.timed()
+    assert [held_shape(v) for v in made] == [[3, 3, 3, 8], [8], [8, 2], [2]]
+    del step
+    gc.collect()
+    assert [held_shape(v) for v in made] == [[0]] * 4
+
+
+def held_shape(variable):
+    handle, dtype = variable.value.handle, variable.value.dtype
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype).shape.as_list()
+
+
+def test_saved_and_loaded(found, tmp_path):
+    read = kv.dynamics.Profile.load(found.save(tmp_path / "found.npz"))
+    pd.testing.assert_frame_equal(read.table, found.table)
+    pd.testing.assert_frame_equal(read.sizes, found.sizes)
+    pd.testing.assert_frame_equal(read.freezing, found.freezing)
+    assert read.advice() == found.advice()
+    assert read.at[20, 24].input_shapes == ((20, 24, 3),)
+    assert (repr(read), read.provenance) == (repr(found), found.provenance)
+    with pytest.raises(InputError, match=r"`LayerSweep\.save` wrote"):
+        kv.dynamics.LayerSweep.load(tmp_path / "found.npz")
+
+
+def test_what_fit_would_do_otherwise_is_said():
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            raise NotImplementedError
+
+    model = Own([keras.Input((3,)), layers.Dense(2)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    said = kv.profile(model, np.ones((2, 3)), np.ones((2, 2)), **LIGHT).advice()
+    assert "`train_step` of its own" in said[-2]
+    assert "`run_eagerly=True`" in said[-1]
+    forward = kv.profile(model, np.ones((2, 3)), **LIGHT)
+    assert not forward.own_step
+    assert not forward.eager

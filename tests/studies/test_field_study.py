@@ -240,7 +240,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def quick(*names: str, **settings: Any) -> studies.FieldStudy:
-    variants = {name: {**TINY, "kernel_size": np.int64(name)} for name in names}
+    variants = {name: {**TINY, "kernel_size": int(name)} for name in names}
     given = {"seeds": [3], "epochs": 1, "num_train": 70, "layers": ["bottleneck"], **settings}
     return studies.receptive_fields(variants, **given)
 
@@ -266,6 +266,13 @@ def test_an_interrupted_study_goes_on(tmp_path: Path, trainings: list[Any]) -> N
     axes = quick("3", "5", seeds=[3, 4, 5]).plot(num=2).axes
     assert len(axes) == 2 * 2
     assert len(quick("3", seeds=[3, 4]).plot(seed=4).axes) == 1
+    again = studies.FieldStudy.load(alone.save(tmp_path / "study.npz"))
+    assert (again.seeds, again.layers, again.variants) == ((3,), ("bottleneck",), alone.variants)
+    assert [*again.maps] == [*alone.maps]
+    np.testing.assert_array_equal(
+        again.maps["5", 3, "bottleneck"], alone.maps["5", 3, "bottleneck"]
+    )
+    pd.testing.assert_frame_equal(again.summary(), alone.summary())
     panels = quick("3", "5", seeds=[3, 4]).plot_variants().axes
     assert [len(a.collections) for a in panels] == [2, 2]
     assert panels[0].collections[0].get_offsets()[:, 0].tolist() == [0.25, 0.25]

@@ -9,7 +9,7 @@ from keras import layers
 from keras import ops as keras_ops
 
 from kerasviz import studies
-from kerasviz.errors import InputError, MethodError
+from kerasviz.errors import InputError, MethodError, TargetError
 
 SIDE = 16
 FRAME = (24, 32)
@@ -185,13 +185,48 @@ def test_channels_first_and_batch_size_do_not_matter(images):
         ({"labels": [0, 1]}, "6 classes from 0 to 2"),
         ({"value_range": (0.0, 255.0)}, r"value_range=\(0, 1\)"),
         ({"preprocess": lambda frames: frames[:, ::2]}, "keep the shape"),
+        ({"preprocess": "rint"}, "must be a function of frames"),
+        ({"background": np.full((*FRAME, 1), np.nan)}, "finite values of shape"),
+        ({"background": np.full((*FRAME, 1), "a")}, "finite values of shape"),
+        ({"value_range": (1, 0)}, "two finite numbers"),
+        ({"value_range": None}, "two finite numbers"),
+        ({"images": 5}, "a list of pictures"),
         ({"num_decoding": 3}, "from 30 on"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_wrong_settings_are_refused(model, images, settings, told):
     with pytest.raises(InputError, match=told):
-        studies.viewport(model, images, **{"value_range": (0, 1), **settings})
+        studies.viewport(model, **{"images": images, "value_range": (0, 1), **settings})
+
+
+def test_several_outputs_are_chosen_among_by_output(images):
+    picture = keras.Input((*FRAME, 1))
+    flat = layers.Flatten()(picture)
+    heads = {name: layers.Dense(3, name=name)(flat) for name in ("one", "two")}
+    with pytest.raises(TargetError, match=r"^`output` must say .* Pass `output='one'`\.$"):
+        studies.viewport(keras.Model(picture, heads), images, value_range=(0, 1))
+
+
+class Sums(layers.Layer):
+    """Class 0 for an odd sum of pixels, 1 for an even one."""
+
+    def call(self, x):
+        odd = keras_ops.sum(x, axis=(1, 2, 3)) % 2
+        return keras_ops.cast(keras_ops.stack([odd, 1 - odd], axis=-1), "float32")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_of_whole_numbers_gets_rounded_frames_and_one_place_is_no_fault():
+    picture = keras.Input((4, 4, 1), dtype="uint8")
+    model = keras.Model(picture, Sums(name="sums")(picture))
+    pictures = [np.full((3, 3, 1), value) for value in (7.4, 8.6, 9.0)]
+    found = studies.viewport(
+        model, pictures, distances=(1,), positions=[(0.5, 0.5)], layers=["sums"],
+        background=np.zeros((4, 4, 1)),
+    )  # fmt: skip
+    assert found.placements["predicted"].tolist() == [0, 0, 0]
+    assert found.decoding["r2"].isna().all()
 
 
 def test_wrong_pictures_and_models_are_refused(model, images):

@@ -151,6 +151,18 @@ def test_a_fresh_model_is_as_initialized_and_a_moved_layer_is_not() -> None:
     ]
 
 
+def test_an_orthogonal_kernel_that_moved_a_little_is_no_longer_one() -> None:
+    """By so little that its values are distributed as before."""
+    stack = [layers.LSTM(12, return_sequences=True, name="loop"), layers.RMSNormalization(name="n")]
+    model = keras.Sequential([keras.Input((5, 12)), *stack])
+    assert list(kv.weights.diagnose(model)["address"]) == ["loop/lstm_cell", "n/scale"]
+    kernel = model.layers[0].cell.recurrent_kernel
+    moves = np.random.default_rng(0).normal(size=kernel.shape)
+    kernel.assign(keras.ops.convert_to_numpy(kernel) + 1e-3 * moves)
+    left = kv.weights.diagnose(model)
+    assert list(left["address"]) == ["loop/lstm_cell/kernel", "n/scale"]
+
+
 def test_few_drawn_weights_are_not_judged() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(5, name="small")])
     assert list(kv.weights.diagnose(model)["address"]) == ["small/bias"]

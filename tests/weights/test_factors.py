@@ -100,6 +100,61 @@ def test_dense_after_flatten_is_unfolded(data_format: str) -> None:
     np.testing.assert_allclose(model(given[None])[0], expected, atol=1e-5)
 
 
+def flat(*names: Any) -> Any:
+    known = {
+        "conv": layers.Conv2D(2, 2),
+        "first": layers.Conv2D(2, 2, data_format="channels_first"),
+    }
+    pool = layers.MaxPooling2D(1, data_format="channels_first")
+    known |= {"pool": pool, "relu": layers.ReLU(), "flatten": layers.Flatten("channels_last")}
+    return [known[one] if isinstance(one, str) else layers.Permute(one) for one in names]
+
+
+@pytest.mark.parametrize(
+    ("stack", "axis"),
+    [
+        (("conv", (3, 1, 2), "relu", "flatten"), 1),
+        (("conv", (2, 3, 1), "flatten"), 2),
+        (("first", "pool", "flatten"), 1),
+        (("first", (2, 3, 1), "flatten"), 3),
+    ],
+    ids=["to the front", "between", "first all along", "first, then last"],
+)
+def test_channels_are_found_wherever_they_were_flattened(stack: Any, axis: int) -> None:
+    """Also after the permutation with which weights are taken over from another framework."""
+    image = keras.Input((5, 7, 3) if stack[0] == "conv" else (3, 5, 7))
+    *before, last = flat(*stack)
+    x = image
+    for layer in before:
+        x = layer(x)
+    model = keras.Model(image, layers.Dense(2, use_bias=False, name="head")(last(x)))
+    values = spatial_kernel(model, "head").values
+    sizes = [size for place, size in enumerate(x.shape) if place not in (0, axis)]
+    assert values.shape == (*sizes, 2, 2)
+    given = np.random.default_rng(0).random((1, *x.shape[1:])).astype("float32")
+    expected = np.tensordot(np.moveaxis(given[0], axis - 1, -1), values, axes=3)
+    np.testing.assert_allclose(model.get_layer("head")(last(given))[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2.0**-135, 2.0**-100, 2.0**100])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_factors_of_any_unit(picture_model: keras.Model, scale: float) -> None:
+    """Squares of these weights are no numbers of float32."""
+    other = keras.models.clone_model(picture_model)
+    kernel = keras.ops.convert_to_numpy(picture_model.get_layer("second").kernel)
+    other.get_layer("second").kernel.assign(kernel.astype("float64") * scale)
+    found = kv.weights.factorize(other, "second")
+    expected = kv.weights.factorize(picture_model, "second")
+    near = 1e-2 if scale == 2.0**-135 else 1e-6
+    np.testing.assert_allclose(found.errors, expected.errors, atol=near)
+    np.testing.assert_allclose(found.norms / scale, expected.norms.astype("float64"), rtol=near)
+    np.testing.assert_allclose(found.maps / scale, expected.maps.astype("float64"), atol=near)
+    tables = [kv.weights.banding(one, num_permutations=9) for one in (other, picture_model)]
+    one, two = (table.loc["second"] for table in tables)
+    assert one["index"] == pytest.approx(two["index"], abs=near)
+    assert one["between_rows"] / scale / scale == pytest.approx(two["between_rows"], rel=near)
+
+
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     """A trunk inside a model, and a loop."""
@@ -193,6 +248,16 @@ def test_pictures(picture_model: keras.Model) -> None:
         assert "factors" in words(kv.weights.factorize(alone, layer.name).plot())
 
 
+def test_a_neuron_without_weights_has_no_error() -> None:
+    model = keras.Sequential([keras.Input((4, 4, 2)), layers.Conv2D(2, 3, name="conv")])
+    kernel = keras.ops.convert_to_numpy(model.get_layer("conv").kernel)
+    model.get_layer("conv").kernel.assign(kernel * [1.0, 0.0])
+    figure = kv.weights.factorize(model, "conv", 1).plot()
+    texts = [text.get_text() for text in figure.texts]
+    assert texts.count("no weights") == 1
+    assert not [text for text in texts if "nan" in text]
+
+
 def test_refusals(picture_model: keras.Model, model: keras.Model) -> None:
     factorize = kv.weights.factorize
     with pytest.raises(kv.errors.AddressError, match="Closest: 'second'"):
@@ -210,6 +275,11 @@ def test_refusals(picture_model: keras.Model, model: keras.Model) -> None:
         factorize(picture_model, "second", side="left")
     with pytest.raises(kv.errors.InputError, match="`num_factors` must be a whole number"):
         factorize(picture_model, "second", 0)
+    for seed in (-1, None, "x"):
+        with pytest.raises(kv.errors.InputError, match="`seed` must be a whole number"):
+            factorize(picture_model, "second", seed=seed)  # type: ignore[arg-type]
+        with pytest.raises(kv.errors.InputError, match="`seed` must be a whole number"):
+            kv.weights.banding(picture_model, seed=seed)  # type: ignore[arg-type]
     broken = keras.Sequential([keras.Input((4, 4, 2)), layers.Conv2D(3, 3, name="conv")])
     kernel = broken.get_layer("conv").kernel
     for value, message in ((0.0, "other than zero"), (np.nan, "Expected finite weights")):

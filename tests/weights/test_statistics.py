@@ -36,6 +36,22 @@ def test_statistics(name: str, dtype: str) -> None:
     assert found["not_finite"] == 0
 
 
+@pytest.mark.parametrize("scale", [1e-310, 1e-170, 1e150, 1e200])
+@pytest.mark.filterwarnings("error")
+def test_statistics_of_any_unit(scale: float) -> None:
+    """Fourth powers of these are no numbers of float64, and some of their squares are not."""
+    values = NORMAL[:1000].astype("float64") * scale
+    found, expected = moments.described(values), reference.statistics(NORMAL[:1000])
+    near = 1e-3 if scale < 1e-300 else 1e-9
+    for key, value in expected.items():
+        unit = scale if key in ("mean", "median", "std", "norm") else 1.0
+        if key != "variance":
+            assert found[key] / unit == pytest.approx(value, rel=near), key
+    assert found["variance"] == {1e150: pytest.approx(1e300 * expected["variance"])}.get(
+        scale, 0.0 if scale < 1 else np.inf
+    )
+
+
 def test_half_precision_and_more_axes() -> None:
     values = NORMAL[:60].astype("float16").reshape(3, 4, 5)
     expected = reference.statistics(values)

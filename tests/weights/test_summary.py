@@ -205,3 +205,7 @@ def test_one_giant_stands_out_and_a_fresh_model_does_not() -> None:
     assert first["value"] - first["usual"] == pytest.approx(np.log2(5), abs=0.1)
     with pytest.raises(InputError, match="summarize"):
         kv.weights.unusual(pd.DataFrame({"a": [1]}))
+    as_read = kv.weights.summarize(model)
+    as_read["shape"] = as_read["shape"].astype(str)
+    with pytest.raises(kv.errors.InputError, match="with shapes as text"):
+        kv.weights.unusual(as_read)

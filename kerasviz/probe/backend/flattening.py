@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kerasviz.probe.backend import pointwise
@@ -10,17 +11,16 @@ KEEPS = {*pointwise.MEANING, "BiasAdd", "Elu", "Selu", "Sigmoid", "Tanh", "Softp
 RANK = 2
 
 
-def sizes_before(tensor: Any, channels_first: bool = False) -> tuple[int, ...] | None:
-    """Sizes (*positions, channels) of what was flattened into a tensor (batch, units).
+def flattened(tensor: Any) -> Any:
+    """What was flattened into a tensor (batch, units): (batch, …) of known sizes.
 
     What acts element by element on the way (activations, dropout, normalization) is passed.
 
     Args:
         tensor: A tensor of the open graph.
-        channels_first: Whether the layers before have channels first.
 
     Returns:
-        None where it was not flattened, a size is open, or where the order of the axes was another.
+        None where it was not flattened, or a size is open.
     """
     seen: set[int] = set()
     waiting = [tensor]
@@ -29,20 +29,11 @@ def sizes_before(tensor: Any, channels_first: bool = False) -> tuple[int, ...] |
         if id(current) in seen or current.shape.rank != RANK:
             continue
         seen.add(id(current))
-        op = current.op
+        op, width = current.op, current.shape[-1]
         if op.type == "Reshape" and (op.inputs[0].shape.rank or 0) > RANK:
-            return _sizes(op.inputs[0], current.shape[-1], channels_first)
+            sizes = op.inputs[0].shape.as_list()[1:]
+            fits = None not in sizes and math.prod(sizes) == width
+            return op.inputs[0] if fits else None
         if op.type in KEEPS or op.type == "Reshape":
-            width = current.shape[-1]
             waiting += [x for x in op.inputs if x.shape.rank == RANK and x.shape[-1] == width]
     return None
-
-
-def _sizes(tensor: Any, width: int | None, channels_first: bool) -> tuple[int, ...] | None:
-    found = tensor.shape.as_list()[1:]
-    if None in found or (channels_first and tensor.op.type != "Transpose"):
-        return None
-    total = 1
-    for size in found:
-        total *= size
-    return tuple(found) if total == width else None
