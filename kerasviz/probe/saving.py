@@ -63,7 +63,7 @@ def save(result: Any, path: str | os.PathLike[str]) -> Path:
     arrays: dict[str, Any] = {}
     fields = _words(result, arrays)[WITHIN]
     header = {"format": _format(type(result)), "version": VERSION, "fields": fields}
-    arrays[WORDS] = np.asarray(json.dumps(header))
+    arrays[WORDS] = np.asarray(json.dumps(header, default=_plain))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return write_atomically(path, lambda file: file.write(buffer.getvalue()))
@@ -86,6 +86,13 @@ def load(kind: type[Result], path: str | os.PathLike[str]) -> Result:
             f"`path` must be a file that `{kind.__name__}.save` wrote. Received: {str(path)!r} "
             f"({error}). Save the result again."
         ) from error
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} can't be kept")
 
 
 def _format(kind: type) -> str:

@@ -131,7 +131,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_statistics_equal_numpy_over_any_batches(kind: str) -> None:
+def test_statistics_equal_numpy_over_any_batches(kind: str, tmp_path: Path) -> None:
     make, address = KINDS[kind]
     model, inputs = make(), images(7)
     squeeze = next(x for x in model._flatten_layers() if isinstance(x, Squeeze))
@@ -154,6 +154,9 @@ def test_statistics_equal_numpy_over_any_batches(kind: str) -> None:
     assert row["between_channels"] == pytest.approx(gate.mean(0).std(), abs=1e-6)
     assert np.isnan(row["between_positions"])
     assert row["open"] == pytest.approx((gate >= 0.9).mean(), abs=1e-7)
+    again = kv.attention.GateStatistics.load(found.save(tmp_path / "gates.npz"))
+    np.testing.assert_array_equal(again.per_channel(address), found.per_channel(address))
+    assert again.table.loc[address].equals(row)
     values = kv.attention.gate_values(model, inputs, batch_size=2)[address]
     np.testing.assert_allclose(values[:, 0, 0], gate, atol=1e-6)
     table = found.per_channel(address)

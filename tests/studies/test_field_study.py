@@ -240,7 +240,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def quick(*names: str, **settings: Any) -> studies.FieldStudy:
-    variants = {name: {**TINY, "kernel_size": int(name)} for name in names}
+    variants = {name: {**TINY, "kernel_size": np.int64(name)} for name in names}
     given = {"seeds": [3], "epochs": 1, "num_train": 70, "layers": ["bottleneck"], **settings}
     return studies.receptive_fields(variants, **given)
 
