@@ -8,38 +8,54 @@ from kerasviz.lazy import lazily
 
 if TYPE_CHECKING:
     from kerasviz.weights.bands import banding
+    from kerasviz.weights.channel_circuit import Circuit
+    from kerasviz.weights.circuits import circuit
     from kerasviz.weights.comparison import compare
     from kerasviz.weights.depth import WeightsByDepth, by_depth
     from kerasviz.weights.diagnosis import diagnose
     from kerasviz.weights.factors import WeightFactors, factorize
+    from kerasviz.weights.links import WeightConnections, connections
     from kerasviz.weights.peers import unusual
+    from kerasviz.weights.positions import PositionWeights, position_weights
     from kerasviz.weights.spread import WeightDistribution, distribution
     from kerasviz.weights.summary import summarize
 
 _HOMES = {
+    "Circuit": "channel_circuit",
+    "PositionWeights": "positions",
+    "WeightConnections": "links",
     "WeightDistribution": "spread",
     "WeightFactors": "factors",
     "WeightsByDepth": "depth",
     "banding": "bands",
     "by_depth": "depth",
+    "circuit": "circuits",
     "compare": "comparison",
+    "connections": "links",
     "diagnose": "diagnosis",
     "distribution": "spread",
     "factorize": "factors",
+    "position_weights": "positions",
     "summarize": "summary",
     "unusual": "peers",
 }
 
 __all__ = [
+    "Circuit",
+    "PositionWeights",
+    "WeightConnections",
     "WeightDistribution",
     "WeightFactors",
     "WeightsByDepth",
     "banding",
     "by_depth",
+    "circuit",
     "compare",
+    "connections",
     "diagnose",
     "distribution",
     "factorize",
+    "position_weights",
     "summarize",
     "unusual",
 ]
