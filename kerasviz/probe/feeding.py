@@ -22,7 +22,8 @@ def feeding(model: keras.Model, layer: str, levels: int = 2) -> dict[str, tuple[
     A layer reads the convolutions and dense layers from which a way through the graph leads to it
     that meets no other of their kind: one in a chain, several behind an addition or concatenation.
     Normalization, activation, pooling and depthwise convolutions keep channels apart: on the way
-    they are passed, and as `layer` they stand for the convolution that they follow.
+    they are passed, and as `layer` they stand for the convolution that they follow. One whose
+    output goes to a batch normalization alone is named by that, whose channels have like scales.
 
     Args:
         model: Any built Keras 3 model; it is traced once.
@@ -80,12 +81,25 @@ class _Graph:
         graph = next(iter(record.input_tensors.values())).graph
         self._numbers = {id(op): number for number, op in enumerate(graph.get_operations())}
         self._loops = [call for call in record.calls if isinstance(call.layer, _LOOPS)]
+        self._normalizations = [
+            call for call in record.calls if isinstance(call.layer, keras.layers.BatchNormalization)
+        ]
 
     def address(self, op: Any) -> str:
-        """Of the layer that made an op."""
+        """Of the layer that made an op, or of the batch normalization that alone reads it."""
         loop = self._loop(op)
         call = loop or self._record.innermost(self._numbers[id(op)])
-        return "" if call is None else call.address
+        if call is None:
+            return ""
+        return next((n.address for n in self._normalizations if self._reads(n, call)), call.address)
+
+    def _reads(self, normalization: Any, call: Any) -> bool:
+        """Whether all that is done with the output of a call is to normalize it."""
+        if normalization.source is not call.output:
+            return False
+        first, last = normalization.span
+        uses = call.output.consumers()
+        return all(first <= self._numbers.get(id(op), -1) < last for op in uses)
 
     def nearest(self, tensors: Iterable[Any]) -> list[Any]:
         """The mixing ops that lead to some tensors with none between, the latest first."""

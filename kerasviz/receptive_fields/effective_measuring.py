@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError, MethodError
+from kerasviz.probe.blank_inputs import BlankInputs
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import EFFECT, UNITS, CentreReader, Seen
-from kerasviz.receptive_fields.blank_inputs import BlankInputs
 from kerasviz.receptive_fields.effective import EffectiveField, field_size, field_std
 from kerasviz.receptive_fields.gradient_fields import chosen_units
 from kerasviz.receptive_fields.reach import ReachFinder

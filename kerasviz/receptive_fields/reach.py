@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasviz.errors import AddressError, MethodError
+from kerasviz.probe.blank_inputs import BlankInputs
 from kerasviz.probe.extents import SightReader, Site
 from kerasviz.probe.inputs import Batch, declared_batch_size
 from kerasviz.probe.unit_gradients import REACH, CentreReader, Seen
-from kerasviz.receptive_fields.blank_inputs import BlankInputs
 from kerasviz.receptive_fields.boxes import middle
 
 OPEN_SIZES = (32, 64, 128, 256)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kerasviz.weights.comparison import compare
     from kerasviz.weights.depth import WeightsByDepth, by_depth
     from kerasviz.weights.diagnosis import diagnose
+    from kerasviz.weights.expanded import ExpandedWeights
+    from kerasviz.weights.expansion import WeightExpander, expand
     from kerasviz.weights.factors import WeightFactors, factorize
     from kerasviz.weights.links import WeightConnections, connections
     from kerasviz.weights.peers import unusual
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Circuit": "channel_circuit",
+    "ExpandedWeights": "expanded",
     "PositionWeights": "positions",
     "WeightConnections": "links",
     "WeightDistribution": "spread",
+    "WeightExpander": "expansion",
     "WeightFactors": "factors",
     "WeightsByDepth": "depth",
     "banding": "bands",
@@ -34,6 +38,7 @@ _HOMES = {
     "connections": "links",
     "diagnose": "diagnosis",
     "distribution": "spread",
+    "expand": "expansion",
     "factorize": "factors",
     "position_weights": "positions",
     "summarize": "summary",
@@ -42,9 +47,11 @@ _HOMES = {
 
 __all__ = [
     "Circuit",
+    "ExpandedWeights",
     "PositionWeights",
     "WeightConnections",
     "WeightDistribution",
+    "WeightExpander",
     "WeightFactors",
     "WeightsByDepth",
     "banding",
@@ -54,6 +61,7 @@ __all__ = [
     "connections",
     "diagnose",
     "distribution",
+    "expand",
     "factorize",
     "position_weights",
     "summarize",

@@ -17,6 +17,7 @@ from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.weights.channel_circuit import Circuit
 from kerasviz.weights.drawn_channels import NOTHING
+from kerasviz.weights.expanded import ExpandedWeights
 from kerasviz.weights.expansion import expand
 from kerasviz.weights.links import FIGURES, link_table, strongest_pairs
 
@@ -118,13 +119,14 @@ class _Plan:
                     "See `kv.weights.factorize` for such a layer."
                 )
 
-    def before(self, layer: str, level: int) -> Sequence[str]:
-        """The layers to look at, from one that is `level` columns before the last."""
+    def before(self, layer: str, level: int) -> dict[str, list[str]]:
+        """The layers to look at, from one that is `level` columns before the last; and for each
+        the layers to hold, lest a link go through another layer that feeds the same."""
         if self._given is not None:
-            return self._given[-1 - level]
+            return {one: [] for one in self._given[-1 - level]}
         every = self._found[layer]
         self.left_out |= dict.fromkeys(every[NEAREST:])
-        return every[:NEAREST]
+        return {one: [other for other in every if other != one] for one in every[:NEAREST]}
 
 
 class _Reader:
@@ -140,16 +142,21 @@ class _Reader:
         found = []
         for layer in dict.fromkeys(layer for layer, _ in front):
             channels = [channel for own, channel in front if own == layer]
-            before = plan.before(layer, level)
-            links = [link for one in before for link in self._between(one, layer, channels, level)]
+            links: list[_Link] = []
+            for source, held in plan.before(layer, level).items():
+                links += self._between(source, layer, channels, level, held)
             for channel in channels:
                 own = [link for link in links if link.target[1] == channel]
                 own.sort(key=lambda link: -link.figures[0])
                 found += own[: self._strongest]
         return found
 
-    def _between(self, source: str, layer: str, channels: list[int], level: int) -> list[_Link]:
-        expanded = expand(self._model, source, layer, self._examples, targets=channels)
+    def _between(
+        self, source: str, layer: str, channels: list[int], level: int, held: list[str]
+    ) -> list[_Link]:
+        expanded = expand(self._model, source, layer, self._examples, targets=channels, held=held)
+        if held:
+            expanded = _trimmed(expanded)
         self.method = expanded.method
         self.said |= dict.fromkeys([expanded.diagnosis] if expanded.diagnosis else [])
         norms = np.asarray(expanded.norms, "float64")
@@ -175,6 +182,17 @@ def _given(model: keras.Model, through: Sequence[Any]) -> list[list[str]]:
         )
     columns = [one if isinstance(one, (list, tuple)) else [one] for one in through]
     return [[addresses.to_address(model, layer) for layer in column] for column in columns]
+
+
+def _trimmed(expanded: ExpandedWeights) -> ExpandedWeights:
+    """Without the borders of the window that are zero in all maps: seen through held layers."""
+    seen = (expanded.positive != 0) | (expanded.negative != 0)
+    box = [slice(None), slice(None)]
+    for axis in range(2, seen.ndim):
+        places = np.flatnonzero(seen.any(axis=tuple(a for a in range(seen.ndim) if a != axis)))
+        box.append(slice(places[0], places[-1] + 1) if len(places) else slice(None))
+    parts = {name: getattr(expanded, name)[tuple(box)] for name in ("maps", "positive", "negative")}
+    return dataclasses.replace(expanded, **parts)
 
 
 def _assembled(

@@ -17,6 +17,7 @@ _HALF = 1.0009 * 2.0 ** np.arange(*_OCTAVES, 1 / _PER_OCTAVE)
 GRID = np.concatenate([-_HALF[::-1], _HALF])
 TOLERANCE = 1e-6
 SMALLEST_THRESHOLD = 1e-9
+_SETTLED = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,3 +176,33 @@ def whatever_the_weights(shapes: Sequence[Shape | None]) -> Shape | None:
     if all(map(first.is_of, found)):
         return first
     return dataclasses.replace(first, below=None)
+
+
+def line(function: Function) -> float | None:
+    """The slope of the line that a function stands for; None where it stands for none.
+
+    Of what ends in two lines it is the steeper one (1 for ReLU, leaky ReLU, ELU, GELU, swish and
+    softplus), of what is flat at both ends the steeper side at zero (1 for ReLU6 and tanh, 1/4 for
+    the logistic function). Even functions and those that never settle stand for none.
+    """
+    values = function(GRID).reshape(len(GRID), -1)
+    if not np.isfinite(values).all():
+        return None
+    slopes = np.diff(values, axis=0) / np.diff(GRID)[:, None]
+    far = _SETTLED * _PER_OCTAVE
+    middle = len(_HALF) - 1
+    found = _steeper(slopes[0], slopes[-1])
+    if not all(np.allclose(slopes[i], slopes[i + s], atol=1e-4) for i, s in ((0, far), (-1, -far))):
+        return None
+    if found is not None and not found.any():
+        found = _steeper(slopes[middle - 1], slopes[middle + 1])
+    is_one = found is not None and np.allclose(found, found[0]) and found[0]
+    return float(found[0]) if found is not None and is_one else None
+
+
+def _steeper(one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+    """The steeper of two slopes; None where two that differ are equally steep."""
+    one, other = (np.where(np.abs(slope) < TOLERANCE, 0.0, slope) for slope in (one, other))
+    if (np.isclose(np.abs(one), np.abs(other)) & ~np.isclose(one, other)).any():
+        return None
+    return np.where(np.abs(one) > np.abs(other), one, other)

@@ -50,6 +50,11 @@ def is_real(tensor: Any) -> bool:
     return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
 
 
+def is_float(tensor: Any) -> bool:
+    """Whether a tensor holds floating-point numbers."""
+    return bool(tf.as_dtype(tensor.dtype).is_floating)
+
+
 def sizes(tensor: Any) -> Any:
     """(axes,) int32 sizes of a tensor, as known when the graph runs."""
     return tf.shape(tensor)

@@ -87,12 +87,14 @@ class Piece:
         output: Where it ends.
         region: The ops between, in the order of computation.
         fixed: The constants that are used, by `id` of their tensors; None for a weight.
+        meaning: What the ops compute, by their type.
     """
 
     source: Any
     output: Any
     region: Sequence[Any]
     fixed: Mapping[int, Any]
+    meaning: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MEANING)
 
     @property
     def has_weights(self) -> bool:
@@ -109,7 +111,10 @@ class Piece:
             key = id(tensor)
             return f"{places[key]}" if key in places else f"={values.get(key, 'source')}"
 
-        steps = ((op.type, _slope(op), *map(name, operands(op) or ())) for op in self.region)
+        steps = (
+            (op.type, _slope(op), *map(name, operands(op, self.meaning) or ()))
+            for op in self.region
+        )
         return (self.source.shape.rank, *steps)
 
     def function(self, weight: float = 0.0) -> curves.Function:
@@ -125,8 +130,8 @@ class Piece:
             known = {**fixed, id(self.source): points.reshape(*points.shape, *_ones(points, rank))}
             with np.errstate(all="ignore"):
                 for op in self.region:
-                    values = [known[id(t)] for t in operands(op) or ()]
-                    known[id(op.outputs[0])] = MEANING[op.type](*values, *_slope(op))
+                    values = [known[id(t)] for t in operands(op, self.meaning) or ()]
+                    known[id(op.outputs[0])] = self.meaning[op.type](*values, *_slope(op))
             return np.asarray(known[id(self.output)], "float64")
 
         return evaluate
@@ -135,7 +140,7 @@ class Piece:
         """`output` computed anew in the graph, with another tensor in the place of `source`."""
         made = {id(self.source): replacement}
         for op in self.region:
-            inputs = [made.get(id(t), t) for t in operands(op) or ()]
+            inputs = [made.get(id(t), t) for t in operands(op, self.meaning) or ()]
             made[id(op.outputs[0])] = _again(op, inputs)
         return made[id(self.output)]
 
@@ -163,9 +168,13 @@ class Pieces:
     Args:
         graph: The graph.
         roots: Tensors at which a piece may begin but not go on to what lies before them.
+        meaning: The element-wise ops, by their type, and what they compute.
     """
 
-    def __init__(self, graph: Any, roots: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, graph: Any, roots: Sequence[Any] = (), meaning: Mapping[str, Any] = MEANING
+    ) -> None:
+        self._meaning = meaning
         self._roots = {id(tensor) for tensor in roots}
         self._captured = {id(tensor) for tensor in getattr(graph, "internal_captures", ())}
         self._constants: dict[int, Any] = {}
@@ -176,7 +185,7 @@ class Pieces:
             self._enter(op)
 
     def _enter(self, op: Any) -> None:
-        combined = operands(op)
+        combined = operands(op, self._meaning)
         if combined is None or id(op.outputs[0]) in self._roots:
             return
         unknown = self.unknown(op)
@@ -199,7 +208,7 @@ class Pieces:
 
     def unknown(self, op: Any) -> list[Any]:
         """The different operands that are neither constants nor weights."""
-        combined = {id(t): t for t in operands(op) or ()}
+        combined = {id(t): t for t in operands(op, self._meaning) or ()}
         return [t for t in combined.values() if not self._is_fixed(t)]
 
     def piece(self, output: Any, source: Any) -> Piece:
@@ -207,18 +216,18 @@ class Pieces:
         found: dict[int, Any] = {}
         self._collect(output, source, found)
         region = list(found.values())
-        leaves = {id(t): t for op in region for t in operands(op) or ()}
+        leaves = {id(t): t for op in region for t in operands(op, self._meaning) or ()}
         fixed = {
             key: self._constant(t)
             for key, t in leaves.items()
             if t is not source and id(t.op) not in found
         }
-        return Piece(source, output, region, fixed)
+        return Piece(source, output, region, fixed, self._meaning)
 
     def _collect(self, tensor: Any, source: Any, found: dict[int, Any]) -> None:
         if tensor is source or not self.holds(tensor) or id(tensor.op) in found:
             return
-        for operand in operands(tensor.op) or ():
+        for operand in operands(tensor.op, self._meaning) or ():
             self._collect(operand, source, found)
         found[id(tensor.op)] = tensor.op
 
@@ -266,11 +275,11 @@ def _common(chains: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(t for t in chains[0] if id(t) in shared)
 
 
-def operands(op: Any) -> Sequence[Any] | None:
+def operands(op: Any, meaning: Mapping[str, Any] = MEANING) -> Sequence[Any] | None:
     """The tensors that an element-wise op combines; None for any other op."""
     if op.type in ("Max", "Min"):
         return _stacked(op)
-    if op.type not in MEANING:
+    if op.type not in meaning:
         return None
     if not (op.outputs[0].dtype.is_floating or op.outputs[0].dtype == tf.bool):
         return None

@@ -9,7 +9,8 @@ import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.probe.inputs import Batch, Slot, declared
-from kerasviz.probe.unit_gradients import BYTE_MIDDLE, CentreReader
+from kerasviz.probe.unit_gradients import BYTE_MIDDLE
+from kerasviz.probe.wrapper import Wrapper
 
 BYTE_STD = 64.0
 
@@ -26,7 +27,7 @@ class BlankInputs:
         size: Positions along each axis that the model leaves open.
     """
 
-    def __init__(self, reader: CentreReader, size: int) -> None:
+    def __init__(self, reader: Wrapper, size: int) -> None:
         taken = declared(reader.model)
         if taken is None:
             raise InputError(
