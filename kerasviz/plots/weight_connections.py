@@ -24,16 +24,19 @@ from kerasviz.plots.weight_maps import (
     show_scale,
 )
 
-LAYOUTS = ("rows", "matrix")
+LAYOUTS = ("links", "rows", "matrix")
 SIDE = 0.82
 GAP = 0.14
 LARGE = 1.15
 TEXT = 7.5
 NARROWEST = 6.2
+ACROSS = 8
 SCALE = 1.5
 
 
-def weight_connections(found: Any, *, layout: str = "rows", title: str | None = None) -> Figure:
+def weight_connections(
+    found: Any, *, layout: str | None = None, title: str | None = None
+) -> Figure:
     """Draw what `kv.weights.connections` found.
 
     Each map is red where the target reads the source's channel as excitation, blue where as
@@ -43,8 +46,10 @@ def weight_connections(found: Any, *, layout: str = "rows", title: str | None = 
 
     Args:
         found: A `WeightConnections`; after `visualize` with a picture at both ends.
-        layout: "rows": a row a target channel, with its own sources, the strongest first.
-            "matrix": a row a target, a column a source, all pairs of the drawn channels.
+        layout: "links": a column a link, the strongest first: its source above, its target below.
+            "rows": a row a target channel, with its own sources, the strongest first. "matrix": a
+            row a target, a column a source, all pairs of the drawn channels. None: "rows" where
+            targets have two links or more on the average, else "links".
         title: Heading; None: made of the layers.
 
     Returns:
@@ -53,10 +58,50 @@ def weight_connections(found: Any, *, layout: str = "rows", title: str | None = 
     Raises:
         InputError: Another layout.
     """
+    if layout is None:
+        layout = "rows" if len(found) >= 2 * len(found.targets) else "links"
     if layout not in LAYOUTS:
-        raise InputError(f"`layout` must be one of {[*LAYOUTS]}. Received: {layout!r}.")
+        raise InputError(
+            f"`layout` must be one of {[*LAYOUTS]}, or None. Received: {layout!r}. "
+            "None chooses by the number of links into a channel."
+        )
     heading = title or f"{shortened(found.source, 34)} → {shortened(found.target, 34)}"
-    return (_rows if layout == "rows" else _matrix)(found, heading)
+    return {"links": _links, "rows": _rows, "matrix": _matrix}[layout](found, heading)
+
+
+def _links(found: Any, heading: str) -> Figure:
+    table = found.table
+    pictured = bool(len(found.source_pictures))
+    across = min(ACROSS, len(table))
+    tall = max(map_box(found.maps[0], SIDE)[1], 0.2)
+    picture = SIDE + 0.05 if pictured else 0.0
+    step = 3 * LINE_HEIGHT + 2 * picture + tall + 0.42
+    width = max(NARROWEST, 2 * MARGIN + across * (SIDE + GAP) - GAP)
+    top = MARGIN + 4.4 * LINE_HEIGHT
+    sheet = Sheet(width, top + -(-len(table) // across) * step - 0.2 + MARGIN)
+    most = largest(found.maps)
+    _head(sheet, found, heading, most)
+    strongest = float(table["norm"].max())
+    for place, row in enumerate(table.itertuples()):
+        x, y = MARGIN + place % across * (SIDE + GAP), top + place // across * step
+        color = faded(row.norm / strongest)
+        sheet.text(x, y, f"channel {row.source}", fontsize=TEXT)
+        below = y + LINE_HEIGHT
+        if pictured:
+            source = found.source_pictures[found.sources.index(row.source)]
+            show_picture(sheet, source, (x, below, SIDE))
+        below += picture
+        show_map(sheet, found.maps[place], most, (x, below - (SIDE - tall) / 2, SIDE))
+        below += tall
+        sheet.text(x, below + 0.02, figures_of(row), fontsize=TEXT, color=color)
+        below += LINE_HEIGHT + 0.02
+        _arrow(sheet, x + SIDE / 2, below, downwards=True)
+        below += 0.18
+        sheet.text(x, below, f"channel {row.target}", fontsize=TEXT, fontweight="bold")
+        if pictured:
+            target = found.target_pictures[found.targets.index(row.target)]
+            show_picture(sheet, target, (x, below + LINE_HEIGHT, SIDE))
+    return sheet.figure
 
 
 def _rows(found: Any, heading: str) -> Figure:
@@ -152,11 +197,12 @@ def _target(sheet: Sheet, found: Any, target: int, box: tuple[float, float, floa
         show_blank(sheet, f"{target}", (x, y + LINE_HEIGHT, 0.45))
 
 
-def _arrow(sheet: Sheet, x: float, y: float) -> None:
-    """From the sources to their target."""
-    axes = sheet.axes(x, y - 0.06, 0.26, 0.12)
+def _arrow(sheet: Sheet, x: float, y: float, downwards: bool = False) -> None:
+    """From a source to its target: to the left from (x + 0.26, y), or down from (x, y)."""
+    axes = sheet.axes(*((x - 0.06, y, 0.12, 0.17) if downwards else (x, y - 0.06, 0.26, 0.12)))
     axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-1, 1)
+    axes.set_xlim(-1 if downwards else 0, 1)
+    axes.set_ylim(0 if downwards else -1, 1)
     style = {"arrowstyle": "-|>", "color": LINE, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (0, 0), (1, 0), arrowprops=style, annotation_clip=False)
+    start = (0, 1) if downwards else (1, 0)
+    axes.annotate("", (0, 0), start, arrowprops=style, annotation_clip=False)

@@ -39,8 +39,10 @@ def circuit(
     The layers before are the convolutions and dense layers from which a way leads to the channel's
     own that meets no other: one in a chain, several behind an addition or a concatenation, of which
     the three nearest are looked at. Depthwise convolutions keep channels apart, so that they are no
-    layers before but part of the link. Links are the maps of `kv.weights.expand`, ranked by their
-    L2 norm, those from several layers together.
+    layers before but part of the link. A layer whose output goes to a batch normalization alone is
+    named by that, for its channels have like scales, so that their weights can be compared. Links
+    are the maps of `kv.weights.expand`, of direct paths only, ranked by their L2 norm, those from
+    several layers together.
 
     Args:
         model: Any built Keras 3 model; not altered. It is traced to find the layers before.
@@ -48,7 +50,8 @@ def circuit(
         channel: Number of the channel.
         strongest: How many links into each channel.
         through: The layers to look at in place of those before, the earliest first; one or more.
-            Each is an address, or a list of addresses where several feed the next.
+            Each is an address, or a list of addresses where several feed the next. All paths
+            between them count then, whatever they pass.
         examples: None for the linear path; or inputs, over which to average gradients. See
             `kv.weights.expand`.
 
