@@ -33,7 +33,7 @@ JOIN = 0.34
 GAP = 0.16
 TEXT = 7.0
 SCALE = 1.5
-CHARACTERS = 17
+CHARACTERS = 14
 WORDS = (
     "Red, solid, +: excites. Blue, dashed, −: inhibits. Wide: a large norm, as a share of the "
     "largest between two columns.",
@@ -215,11 +215,10 @@ def _node(sheet: Sheet, found: Any, node: int, box: _Box, columns: list[list[int
         show_picture(sheet, found.pictures[node], (box.x, y, box.side))
     else:
         show_blank(sheet, f"{channel}", (box.x, y, box.side))
-    layers = {
-        found.nodes["layer"][other] for column in columns if node in column for other in column
-    }
     layer = found.nodes["layer"][node]
-    told = f"channel {channel}" if len(layers) == 1 else _short(f"{layer}:{channel}")
+    own = next(column for column in columns if node in column)
+    differing, _ = _apart([*dict.fromkeys(found.nodes["layer"][other] for other in own)])
+    told = f"{_short(differing[layer])}:{channel}" if differing[layer] else f"channel {channel}"
     weight = "bold" if node == len(found.nodes) - 1 else "normal"
     sheet.text(box.x, y - LINE_HEIGHT + 0.02, told, fontsize=TEXT, fontweight=weight)
 
@@ -228,10 +227,27 @@ def _short(name: str) -> str:
     return name if len(name) <= CHARACTERS else "…" + name[1 - CHARACTERS :]
 
 
+def _apart(layers: list[str]) -> tuple[dict[str, str], str]:
+    """For each of some layers the part of its address that tells it from the others, and the end
+    that all have in common; of a single one all of it is common."""
+    if len(layers) == 1:
+        return {layers[0]: ""}, layers[0]
+    parts = [layer.split("/") for layer in layers]
+    shortest = min(map(len, parts))
+    start = end = 0
+    while end < shortest - 1 and len({part[-1 - end] for part in parts}) == 1:
+        end += 1
+    while start < shortest - 1 - end and len({part[start] for part in parts}) == 1:
+        start += 1
+    told = ["/".join(part[start : len(part) - end]) for part in parts]
+    return dict(zip(layers, told, strict=True)), "/".join(parts[0][len(parts[0]) - end :])
+
+
 def _names(sheet: Sheet, found: Any, column: list[int], place: int, top: float) -> None:
     """The layers of a column above it."""
     layers = [*dict.fromkeys(found.nodes["layer"][node] for node in column)]
-    told = layers[0] if len(layers) == 1 else f"{len(layers)} layers"
+    common = _apart(layers)[1]
+    told = common if len(layers) == 1 else f"{len(layers)} layers {common}".strip()
     sheet.text(_left(place), top - LINE_HEIGHT, shortened(told, 28), fontsize=8, fontweight="bold")
 
 

@@ -59,8 +59,7 @@ def show_map(sheet: Sheet, weights: np.ndarray, most: float, box: tuple[float, .
     width, height = map_box(weights, side)
     axes = sheet.axes(x + (side - width) / 2, y + (side - height) / 2, width, height)
     cells = flat_map(weights)
-    colors = colormaps[SIGNED].copy()
-    colors.set_bad(EMPTY)
+    colors = colormaps[SIGNED].with_extremes(bad=EMPTY)
     limits = {"vmin": -most, "vmax": most}
     axes.imshow(cells, cmap=colors, interpolation="nearest", aspect="auto", **limits)
     _mark_signs(axes, cells, most, min(width / cells.shape[1], height / cells.shape[0]))
