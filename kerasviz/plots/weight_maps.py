@@ -14,6 +14,7 @@ from kerasviz.plots.feature_maps import flat
 from kerasviz.plots.reading import number
 from kerasviz.plots.sheet import Sheet
 
+Square = tuple[float, float, float]
 MARGIN = 0.2
 WORDS = "Red, +: excites. Blue, −: inhibits. White: nothing. One scale for all maps."
 EMPTY = "#e5e7eb"
@@ -46,7 +47,7 @@ def map_box(weights: np.ndarray, side: float) -> tuple[float, float]:
     return side * max(0.2, columns / long), side * max(0.2, rows / long)
 
 
-def show_map(sheet: Sheet, weights: np.ndarray, most: float, box: tuple[float, ...]) -> Axes:
+def show_map(sheet: Sheet, weights: np.ndarray, most: float, box: Square) -> Axes:
     """Draw a map in the middle of a square, signs written where it is strong.
 
     Args:
@@ -60,7 +61,7 @@ def show_map(sheet: Sheet, weights: np.ndarray, most: float, box: tuple[float, .
     axes = sheet.axes(x + (side - width) / 2, y + (side - height) / 2, width, height)
     cells = flat_map(weights)
     colors = colormaps[SIGNED].with_extremes(bad=EMPTY)
-    limits = {"vmin": -most, "vmax": most}
+    limits: dict[str, Any] = {"vmin": -most, "vmax": most}
     axes.imshow(cells, cmap=colors, interpolation="nearest", aspect="auto", **limits)
     _mark_signs(axes, cells, most, min(width / cells.shape[1], height / cells.shape[0]))
     frame(axes, "#9ca3af", 0.6)
@@ -90,17 +91,17 @@ def _mark_signs(axes: Axes, cells: np.ndarray, most: float, inches: float) -> No
         )
 
 
-def show_picture(sheet: Sheet, picture: np.ndarray, box: tuple[float, ...]) -> Axes:
+def show_picture(sheet: Sheet, picture: np.ndarray, box: Square) -> Axes:
     """Draw a feature's picture in a square."""
-    axes = sheet.axes(*box[:2], box[2], box[2])
+    axes = sheet.axes(*box, box[2])
     axes.imshow(np.clip(flat(picture), 0.0, 1.0), interpolation="lanczos", aspect="auto")
     frame(axes, "#6b7280", 0.5)
     return axes
 
 
-def show_blank(sheet: Sheet, words: str, box: tuple[float, ...]) -> Axes:
+def show_blank(sheet: Sheet, words: str, box: Square) -> Axes:
     """A square with words where there is no picture."""
-    axes = sheet.axes(*box[:2], box[2], box[2])
+    axes = sheet.axes(*box, box[2])
     axes.set_facecolor("#f3f4f6")
     axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=10, transform=axes.transAxes)
     frame(axes, "#6b7280", 0.5)

@@ -13,7 +13,7 @@ from kerasviz.plots.colors import LINE
 from kerasviz.plots.feature_maps import flat
 from kerasviz.plots.reading import number, shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
-from kerasviz.plots.weight_maps import EMPTY, MARGIN, frame
+from kerasviz.plots.weight_maps import EMPTY, MARGIN, Square, frame
 
 PANEL = 3.0
 LEAST, MOST = 0.3, 1.25
@@ -99,20 +99,18 @@ def _places(window: tuple[int, ...]) -> dict[tuple[int, ...], tuple[int, int]]:
     return found
 
 
-def _norm(sheet: Sheet, norm: float, share: float, box: tuple[float, ...]) -> None:
-    axes = sheet.axes(*box[:2], box[2], box[2])
+def _norm(sheet: Sheet, norm: float, share: float, box: Square) -> None:
+    axes = sheet.axes(*box, box[2])
     axes.set_facecolor(colormaps[NORMS](0.8 * share))
     points = min(8.0, 72 * box[2] / 4)
     color = "white" if share > 0.6 else "#1f2937"
-    words = {"ha": "center", "va": "center", "fontsize": points, "color": color}
+    words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": points, "color": color}
     axes.text(0.5, 0.5, number(norm), transform=axes.transAxes, **words)
     frame(axes, "#9ca3af", 0.5)
 
 
-def _picture(
-    sheet: Sheet, picture: np.ndarray | None, share: float, box: tuple[float, ...]
-) -> None:
-    axes = sheet.axes(*box[:2], box[2], box[2])
+def _picture(sheet: Sheet, picture: np.ndarray | None, share: float, box: Square) -> None:
+    axes = sheet.axes(*box, box[2])
     if picture is None:
         axes.set_facecolor(EMPTY)
     else:

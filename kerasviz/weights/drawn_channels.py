@@ -42,7 +42,7 @@ def draw_channels(
             "The size of the pictures must be said once. Received: `size` and `image`. "
             "Leave `size` out."
         )
-    chosen = {"image": Icon(size), "seed": seed} | dict(settings)
+    chosen: dict[str, Any] = {"image": Icon(size), "seed": seed} | dict(settings)
     found = []
     for start in range(0, len(names), AT_ONCE):
         part = [*names[start : start + AT_ONCE]]

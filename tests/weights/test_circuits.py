@@ -131,7 +131,7 @@ def test_refusals(chain: keras.Model) -> None:
             kv.weights.circuit(chain, "three", 0, through=through)
     with pytest.raises(MethodError, match="Swap the two"):
         kv.weights.circuit(chain, "two", 0, through=["three"])
-    with pytest.raises(InputError, match="one of each of the 7 `nodes`|`nodes`"):
+    with pytest.raises(InputError, match="`nodes`"):
         kv.weights.circuit(chain, "two", 0, through=["one"]).with_pictures(np.zeros((1, 2, 2, 3)))
     empty = randomized(keras.models.clone_model(chain))
     empty.get_layer("three").kernel.assign(np.zeros((1, 1, 5, 6)))
