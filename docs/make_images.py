@@ -17,7 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images"
 WIDTH = 1000
-QUALITY = {"initializer_weights": 38, "weight_banding_factors": 40}
+QUALITY = {"expanded_weights": 55, "initializer_weights": 38, "weight_banding_factors": 40}
 
 
 def main(names: list[str]) -> None:

@@ -21,6 +21,9 @@ SMALL = {
         *["--size", "32", "--steps", "1"],
     ],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
+    "expanded_weights": [
+        *["--size", "64", "--targets", "block_2", "--photos", "coffee", "--per-photo", "1"],
+    ],
     "feature_visualization": ["--size", "64", "--steps", "16"],
     "first_map": ["--size", "64"],
     "five_methods": ["--size", "64", "--photos", "coffee", "--methods", "CAM", "DeconvNet"],

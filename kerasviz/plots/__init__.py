@@ -8,6 +8,7 @@ from kerasviz.plots.blending import blend, color_bar
 from kerasviz.plots.channel_gradients import channel_boxes
 from kerasviz.plots.developing_fields import field_development
 from kerasviz.plots.distributions import distribution_ridges
+from kerasviz.plots.expanded_weights import expanded_weights
 from kerasviz.plots.feature_maps import (
     activation_atlas,
     activation_grid,
@@ -51,6 +52,7 @@ __all__ = [
     "dataset_examples",
     "distribution_ridges",
     "effective_field",
+    "expanded_weights",
     "field_development",
     "field_fits",
     "field_rows",

@@ -16,7 +16,7 @@ from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import compiled, graph, tiling
 from kerasviz.probe.backend.extent_flow import ExtentFlow, Lost
 from kerasviz.probe.backend.linear_network import LinearNetwork, NotLinearError
-from kerasviz.probe.inputs import Batch
+from kerasviz.probe.inputs import Batch, declared_batch_size
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.stream import Stream
 from kerasviz.probe.taps import Call
@@ -118,6 +118,7 @@ class PathReader(Stream):
 
     Raises:
         AddressError: No such layer.
+        MethodError: The model runs on batches of one size only.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class PathReader(Stream):
     ) -> None:
         super().__init__(model)
         self.held = tuple(addresses.to_address(model, layer) for layer in held)
+        _check_open(model)
         given = _layer_of(model, source)
         is_input = isinstance(given, keras.layers.InputLayer)
         self.source = given.output.name if is_input else addresses.to_address(model, source)
@@ -273,7 +275,10 @@ class PathReader(Stream):
                 return dataclasses.replace(unknown, reason="it sees padding or constants only")
             box.append((int(first), int(last - first) + 1))
             is_cut |= _is_cut(first, last, free_first, free_last, size)
-        strides = tuple(_stride(extents.steps, ends.target_positions) for extents in found)
+        if len(sizes) == len(middle):
+            strides = tuple(_stride(extents.steps, ends.target_positions) for extents in found)
+        else:
+            strides = unknown.strides
         return Window(tuple(box), sizes, middle, strides, is_cut)
 
     def window(self, batch: Batch) -> Window:
@@ -298,6 +303,15 @@ class PathReader(Stream):
 
     def _trace(self, kind: str, box: Box | None, batch: Batch) -> compiled.Trace:
         return self.traced((kind, box), batch, (compiled.spec((None,), "int32"),))
+
+
+def _check_open(model: keras.Model) -> None:
+    fixed = declared_batch_size(model)
+    if fixed:
+        raise MethodError(
+            f"Expected a model that runs on batches of any size. Received: '{model.name}', which "
+            f"runs on {fixed} samples only. Build it without `batch_size`."
+        )
 
 
 def _layer_of(model: keras.Model, layer: Any) -> Any:

@@ -68,7 +68,7 @@ class WeightExpander:
     Example:
 
     ```python
-    expander = kv.weights.WeightExpander(model, "stem/conv", "block/add")
+    expander = kv.weights.WeightExpander(model, "encoder/conv", "block_3/expand")
     found = expander(targets=[3, 7])
     print(found.strongest(3))
     ```
@@ -206,7 +206,7 @@ def expand(
     Example:
 
     ```python
-    found = kv.weights.expand(model, "stem/conv", "block/add", targets=[3])
+    found = kv.weights.expand(model, "encoder/conv", "block_3/expand", targets=[3])
     print(found.maps.shape, found.cancellation.max())
     ```
     """
@@ -327,11 +327,15 @@ def _diagnosis(found: ExpandedWeights, window: Window) -> str:
         words.append("All weights are zero, so the source has no say.")
     elif 1 - shown / both > MUCH:
         words.append(
-            f"{1 - shown / both:.0%} of excitation and inhibition cancel in the maps: look at "
-            "`positive` and `negative` apart."
+            f"{_percent(1 - shown / both)} of excitation and inhibition cancel in the maps: look "
+            "at `positive` and `negative` apart."
         )
     if window.is_cut:
         words.append("The window is cut by the border: pass a larger `size` if the model takes it.")
     if window.reason:
         words.append(f"The window holds what is not zero, as the graph is silent: {window.reason}.")
     return " ".join(words)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share < 0.995 else f"{np.floor(share * 1000) / 10:.1f}%"

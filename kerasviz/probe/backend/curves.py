@@ -200,6 +200,13 @@ def line(function: Function) -> float | None:
     return float(found[0]) if found is not None and is_one else None
 
 
+def is_straight(function: Function) -> bool:
+    """Whether a function is a line."""
+    values = function(GRID).reshape(len(GRID), -1)
+    slopes = np.diff(values, axis=0) / np.diff(GRID)[:, None]
+    return bool(np.allclose(slopes, slopes[0], atol=1e-4))
+
+
 def _steeper(one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
     """The steeper of two slopes; None where two that differ are equally steep."""
     one, other = (np.where(np.abs(slope) < TOLERANCE, 0.0, slope) for slope in (one, other))

@@ -95,11 +95,8 @@ class LinearNetwork:
 
     def gradients(self, choose: Callable[[Any], Any]) -> Twins:
         """By either start, of what is chosen of either end."""
-        pairs = (
-            (self.ends.signed, self.starts.signed),
-            (self.ends.absolute, self.starts.absolute),
-        )
-        return Twins(*(graph.gradients(choose(end), [start])[0] for end, start in pairs))
+        total = choose(self.ends.signed) + choose(self.ends.absolute)
+        return Twins(*graph.gradients(total, [self.starts.signed, self.starts.absolute]))
 
     def _visit(self, op: Any) -> None:
         if not any(self._depends(tensor) for tensor in op.inputs):
@@ -128,7 +125,7 @@ class LinearNetwork:
             return False
         if self._is_straight(op):
             return False
-        return any(id(t) in self._values for t in self._pieces.dominators(op.outputs[0]))
+        return any(map(self._depends, self._pieces.dominators(op.outputs[0])))
 
     def _is_straight(self, op: Any) -> bool:
         """Whether the op is linear by itself, of tensors that are known."""
@@ -147,17 +144,25 @@ class LinearNetwork:
         return self._values[id(tensor)]
 
     def _resolve(self, tensor: Any) -> None:
+        """Read what bends, up to a tensor, as a line from the nearest tensor that allows it."""
         for base in self._pieces.dominators(tensor):
-            if id(base) not in self._values:
-                continue
-            slope = _slope(self._pieces.piece(tensor, base))
-            if slope is not None:
-                self.activations += 1
-                base = self._values[id(base)]
-                self._values[id(tensor)] = Twins(base.signed * slope, base.absolute * abs(slope))
-                self._pending.discard(id(tensor))
+            if self._depends(base) and self._is_line(tensor, base):
                 return
         self._note(tensor.op)
+
+    def _is_line(self, tensor: Any, base: Any) -> bool:
+        piece = self._pieces.piece(tensor, base)
+        slope = _slope(piece)
+        if slope is None:
+            return False
+        try:
+            value = self._value(base)
+        except NotLinearError:
+            return False
+        self.activations += not curves.is_straight(piece.function(SOME_WEIGHTS[0]))
+        self._values[id(tensor)] = Twins(value.signed * slope, value.absolute * abs(slope))
+        self._pending.discard(id(tensor))
+        return True
 
     def _weight(self, op: Any, tensor: Any) -> Twins:
         """A tensor that multiplies, and its magnitudes."""
