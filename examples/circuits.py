@@ -19,7 +19,7 @@ from kerasviz import plots, samples
 
 SOURCE, TARGET = "block_5/expand_normalization", "block_6/expand"
 EARLIER = "block_4/expand_normalization"
-CHANNELS = (77, 40, 9)
+CHANNELS = (77, 40)
 
 
 def main(channels: list[int], strongest: int, size: int, steps: int, output: Path) -> None:
@@ -37,7 +37,7 @@ def main(channels: list[int], strongest: int, size: int, steps: int, output: Pat
     print(circuit)
     save(circuit.visualize(model, **drawn).plot(), output / "weight_circuit.png")
 
-    where = kv.weights.position_weights(model, SOURCE, TARGET, channels[-2])
+    where = kv.weights.position_weights(model, SOURCE, TARGET, channels[-1])
     print(where)
     save(where.visualize(model, num=9, **drawn).plot(), output / "weight_positions.png")
 
@@ -51,8 +51,8 @@ def save(figure: Figure, path: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--channels", type=int, nargs="+", default=CHANNELS)
-    parser.add_argument("--strongest", type=int, default=4, help="links into each channel")
+    parser.add_argument("--strongest", type=int, default=5, help="links into each channel")
     parser.add_argument("--size", type=int, default=80, help="height and width of the pictures")
-    parser.add_argument("--steps", type=int, default=48, help="gradient steps per picture")
+    parser.add_argument("--steps", type=int, default=40, help="gradient steps per picture")
     parser.add_argument("--output", type=Path, default=Path("examples/output"))
     main(**vars(parser.parse_args()))
