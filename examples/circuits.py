@@ -44,7 +44,7 @@ def main(channels: list[int], strongest: int, size: int, steps: int, output: Pat
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure and say where."""
-    path.write_bytes(plots.to_png(figure, dpi=110))
+    path.write_bytes(plots.to_png(figure, dpi=100))
     print(path)
 
 

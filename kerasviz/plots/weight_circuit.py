@@ -26,14 +26,14 @@ from kerasviz.plots.weight_maps import (
     show_scale,
 )
 
-NODE, GOAL = 1.0, 1.5
+NODE, GOAL = 0.85, 1.35
 TILE = 0.56
 LINES = 1.15
 JOIN = 0.34
 GAP = 0.16
 TEXT = 7.0
 SCALE = 1.5
-CHARACTERS = 14
+CHARACTERS = 12
 WORDS = (
     "Red, solid, +: excites. Blue, dashed, −: inhibits. Wide: a large norm, as a share of the "
     "largest between two columns.",

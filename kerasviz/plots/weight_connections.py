@@ -176,7 +176,8 @@ def _matrix(found: Any, heading: str) -> Figure:
 def _head(sheet: Sheet, found: Any, heading: str, most: float) -> None:
     sheet.text(MARGIN, MARGIN, heading, fontsize=11, fontweight="bold")
     count = f"{len(found)} link{'s' if len(found) > 1 else ''}"
-    told = f"The {count} of largest norm: {_percent(found.share)} of the squares of all weights."
+    share = _percent(found.share)
+    told = f"The {count} of largest norm: {share} of the squares of the weights looked at."
     sheet.text(MARGIN, MARGIN + 1.6 * LINE_HEIGHT, told, fontsize=7, color=LINE)
     sheet.text(MARGIN, MARGIN + 2.6 * LINE_HEIGHT, WORDS, fontsize=7, color=LINE)
     x = sheet.width - MARGIN - SCALE - 0.15

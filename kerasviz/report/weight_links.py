@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from kerasviz.weights.channel_circuit import Circuit
     from kerasviz.weights.links import WeightConnections
-    from kerasviz.weights.positions import PositionWeights
 
 CONNECTIONS_READ = (
     "A map says where around its own position a channel reads another one: red where that excites "
@@ -22,10 +21,6 @@ CIRCUIT_READ = (
     "A link is the path of largest weight, not of largest effect: how much goes through it on an "
     "image depends on the activations there. Links into a channel that are not drawn may together "
     "outweigh those that are."
-)
-POSITIONS_READ = (
-    "At each position of its window a channel reads a direction of the source's channels. The "
-    "pictures draw that direction by itself, and its opposite."
 )
 
 
@@ -60,21 +55,6 @@ def circuit_section(found: Circuit, title: str) -> Section:
         "\n\n".join(filter(None, [CIRCUIT_READ, more, found.diagnosis])),
         figures={title: found.plot()},
         tables={f"{title}: links": named_links(found)},
-        provenance=found.provenance,
-    )
-
-
-def positions_section(found: PositionWeights, title: str) -> Section:
-    """What a channel reads at each position of its window.
-
-    Args:
-        found: What `kv.weights.position_weights` returns.
-        title: Heading of the section.
-    """
-    return Section(
-        title,
-        "\n\n".join(filter(None, [POSITIONS_READ, found.diagnosis])),
-        figures={title: found.plot()},
         provenance=found.provenance,
     )
 

@@ -74,6 +74,8 @@ def test_branches_count_by_their_direct_paths(residual: keras.Model) -> None:
         assert found.maps[row.Index].shape == (1, 1)  # the path through the branch is held
         np.testing.assert_allclose(row.sum, weights[int(channel)], atol=1e-5)
     assert into["norm"].is_monotonic_decreasing
+    texts = {text.get_text() for text in found.plot().texts}
+    assert {"2 layers", *found.names[:-1]} - {f"scaled:{n}" for n in range(4)} <= texts
     back = found.links[found.links["target"] != len(found.nodes) - 1]
     assert {found.names[node].split(":")[0] for node in back["source"]} == {"scaled"}
     for row in back.itertuples():
