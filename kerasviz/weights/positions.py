@@ -177,8 +177,8 @@ def position_weights(
 
     ```python
     found = kv.weights.position_weights(model, "encoder/conv", "block_3/expand", 4)
-    drawn = found.visualize(model, num=2, steps=1)
-    figure = drawn.plot()
+    print(found.strongest(3))
+    figure = found.plot()
     ```
     """
     channel = whole(channel, "channel", 0)
