@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from kerasviz.plots.attention_weights import signed
 from kerasviz.plots.colors import LINE, SIGNED
-from kerasviz.plots.kernel_factors import MARGIN, flat_window, write_heading
+from kerasviz.plots.kernel_factors import MARGIN, write_heading
 from kerasviz.plots.reading import shortened
 from kerasviz.plots.sheet import LINE_HEIGHT, Sheet
 
@@ -62,7 +62,7 @@ def expanded_weights(
         sheet.text(x, top - 1.15 * LINE_HEIGHT, f"norm {norm:.2g}", fontsize=7, color=LINE)
         told = f"{_percent(found.cancellation[row, places[column]])} cancel"
         sheet.text(x, top + 3 * block - 0.6 * ROW_GAP, told, fontsize=7, color=LINE)
-    largest = [max(float(np.abs(tile).max()) for tile in tiles) or 1.0 for tiles in flat]
+    largest = [max(float(np.nanmax(np.abs(tile))) for tile in tiles) or 1.0 for tiles in flat]
     scales = [largest[0], *[max(largest[1:])] * 2]
     for line, ((name, _), tiles, most) in enumerate(zip(ROWS, flat, scales, strict=True)):
         y = top + line * block
@@ -72,7 +72,7 @@ def expanded_weights(
             axes.imshow(
                 tile, cmap=SIGNED, vmin=-most, vmax=most, interpolation="nearest", aspect="auto"
             )
-            axes.set(xticks=[], yticks=[])
+            axes.set(xticks=[], yticks=[], facecolor=LINE)
             for spine in axes.spines.values():
                 spine.set_color("#9ca3af")
                 spine.set_linewidth(0.5)
@@ -81,8 +81,15 @@ def expanded_weights(
 
 
 def _flat(window: np.ndarray) -> np.ndarray:
-    picture: np.ndarray = flat_window(window.astype("float64")[..., None])[..., 0]
-    return picture
+    """(height, width) of a window of 1 to 3 dimensions; NaN between the slices of the last."""
+    flat = window.astype("float64")
+    if flat.ndim == 1:
+        return flat[None]
+    if flat.ndim == 2:
+        return flat
+    gap = np.full((flat.shape[1], 1), np.nan)
+    parts = [part for one in flat for part in (gap, one)][1:]
+    return np.concatenate(parts, axis=1)
 
 
 def _heading(found: Any, target: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +13,9 @@ from kerasviz.errors import MethodError
 from kerasviz.probe import addresses
 from kerasviz.probe.activations import check_called
 from kerasviz.probe.backend import compiled, graph, tiling
-from kerasviz.probe.backend.extent_flow import ExtentFlow, Lost
 from kerasviz.probe.backend.linear_network import LinearNetwork, NotLinearError
 from kerasviz.probe.inputs import Batch, declared_batch_size
+from kerasviz.probe.path_windows import Box, Window, window_between
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.stream import Stream
 from kerasviz.probe.taps import Call
@@ -24,29 +23,6 @@ from kerasviz.probe.taps import Call
 ops: Any = keras.ops
 
 WINDOW, LINES, TRUE = "window", "lines", "true"
-Box = tuple[tuple[int, int], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """The positions of an earlier layer that the middle position of a later one sees.
-
-    Attributes:
-        box: (first position, positions) per axis; None where it is not known.
-        sizes: Positions of the earlier layer, per axis.
-        middle: The middle position of the later layer, per axis.
-        strides: Positions of the earlier layer per position of the later one; None where that is
-            not known.
-        is_cut: Whether the window would be larger but for the border of the earlier layer.
-        reason: Why the box is not known; "" where it is.
-    """
-
-    box: Box | None
-    sizes: tuple[int, ...]
-    middle: tuple[int, ...]
-    strides: tuple[float | None, ...]
-    is_cut: bool = False
-    reason: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,35 +227,8 @@ class PathReader(Stream):
             ) from error
 
     def _window(self, ends: _Ends) -> Window:
-        sizes = tuple(ends.source.shape[axis] for axis in ends.source_positions)
-        middle = tuple(ends.target.shape[axis] // 2 for axis in ends.target_positions)
-        unknown = Window(None, sizes, middle, (None,) * len(sizes))
-        found = ExtentFlow(ends.source, ends.source_positions, {}).of(ends.target)
-        if found is None or isinstance(found, Lost):
-            reason = found.reason if found else "it sees padding or constants only"
-            return dataclasses.replace(unknown, reason=reason)
-        if any(extents.varies(0) for extents in found):
-            raise MethodError(
-                "Expected a layer that keeps samples apart. Received: "
-                f"{self.target!r}, whose batch axis holds positions as well. "
-                "Name the layer around it."
-            )
-        box, is_cut = [], False
-        for extents, size in zip(found, sizes, strict=True):
-            rows = extents.reduced([ends.target_axis], keep=True).ends
-            for axis in ends.target_positions:
-                if rows.shape[axis + 1] > 1:
-                    rows = rows.take([extents.shape[axis] // 2], axis + 1)
-            first, last, free_first, free_last = rows.reshape(4, -1).min(axis=1) * (1, -1, 1, -1)
-            if math.isinf(first):
-                return dataclasses.replace(unknown, reason="it sees padding or constants only")
-            box.append((int(first), int(last - first) + 1))
-            is_cut |= _is_cut(first, last, free_first, free_last, size)
-        if len(sizes) == len(middle):
-            strides = tuple(_stride(extents.steps, ends.target_positions) for extents in found)
-        else:
-            strides = unknown.strides
-        return Window(tuple(box), sizes, middle, strides, is_cut)
+        positions = ends.source_positions, ends.target_positions
+        return window_between(ends.source, ends.target, positions, ends.target_axis, self.target)
 
     def window(self, batch: Batch) -> Window:
         """What is seen of the earlier layer for inputs of the form of this batch.
@@ -318,16 +267,3 @@ def _layer_of(model: keras.Model, layer: Any) -> Any:
     is_index = isinstance(layer, int) and not isinstance(layer, bool)
     held = model.layers
     return held[layer] if is_index and -len(held) <= layer < len(held) else layer
-
-
-def _is_cut(first: float, last: float, free_first: float, free_last: float, size: int) -> bool:
-    if math.isinf(free_first):
-        return False
-    if math.isnan(free_first) or math.isnan(free_last):
-        return bool(first == 0 or last == size - 1)
-    return bool(free_first < first or free_last > last)
-
-
-def _stride(steps: Any, positions: Sequence[int]) -> float | None:
-    moving = [steps[axis] for axis in positions if axis in steps and steps[axis].distance]
-    return moving[0].distance / moving[0].period if len(moving) == 1 else None

@@ -11,7 +11,8 @@ import numpy as np
 from kerasviz.errors import AddressError, InputError, MethodError
 from kerasviz.probe.blank_inputs import BlankInputs
 from kerasviz.probe.inputs import Batch
-from kerasviz.probe.path_gradients import LINES, TRUE, Learned, PathReader, Window
+from kerasviz.probe.path_gradients import LINES, TRUE, Learned, PathReader
+from kerasviz.probe.path_windows import Window
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.weights.expanded import ExpandedWeights

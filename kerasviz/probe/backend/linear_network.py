@@ -8,32 +8,13 @@ weights, so that it adds up what the signs of the first let cancel.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from kerasviz.probe.backend import curves, graph, pointwise
+from kerasviz.probe.backend import curves, graph, lines, pointwise
 
-_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-MEANING: dict[str, Any] = {
-    **pointwise.MEANING,
-    "BiasAdd": np.add,
-    "Elu": lambda x: np.where(x > 0, x, np.expm1(x)),
-    "Erf": np.vectorize(math.erf, otypes=["float64"]),
-    "Erfc": np.vectorize(math.erfc, otypes=["float64"]),
-    "Log": np.log,
-    "Reciprocal": np.reciprocal,
-    "Rsqrt": lambda x: 1 / np.sqrt(x),
-    "Selu": lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x)),
-    "Sigmoid": lambda x: 0.5 + 0.5 * np.tanh(x / 2),
-    "Softplus": lambda x: np.logaddexp(0, x),
-    "Softsign": lambda x: x / (1 + np.abs(x)),
-    "Tanh": np.tanh,
-}
-SOME_WEIGHTS = (0.25, 0.5)
 COUNTS = graph.COUNTS | {"ZerosLike", "OnesLike"}
 HALVES = (tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum)
 
@@ -84,7 +65,7 @@ class LinearNetwork:
     def __init__(self, source: Any, target: Any, inputs: Sequence[Any]) -> None:
         self.activations = self.max_pools = 0
         self._varying = _varying(inputs)
-        self._pieces = pointwise.Pieces(source.graph, [source], MEANING)
+        self._pieces = pointwise.Pieces(source.graph, [source], lines.MEANING)
         self._pending: set[int] = set()
         zeros = _float(tf.zeros_like(source))
         self.starts = Twins(tf.identity(zeros), tf.identity(zeros))
@@ -121,7 +102,7 @@ class LinearNetwork:
 
     def _is_curved(self, op: Any) -> bool:
         """Whether the op is a part of what bends element by element from a tensor that is known."""
-        if pointwise.operands(op, MEANING) is None:
+        if pointwise.operands(op, lines.MEANING) is None:
             return False
         if self._is_straight(op):
             return False
@@ -152,14 +133,14 @@ class LinearNetwork:
 
     def _is_line(self, tensor: Any, base: Any) -> bool:
         piece = self._pieces.piece(tensor, base)
-        slope = _slope(piece)
+        slope = lines.slope(piece)
         if slope is None:
             return False
         try:
             value = self._value(base)
         except NotLinearError:
             return False
-        self.activations += not curves.is_straight(piece.function(SOME_WEIGHTS[0]))
+        self.activations += not curves.is_straight(piece.function(lines.SOME_WEIGHTS[0]))
         self._values[id(tensor)] = Twins(value.signed * slope, value.absolute * abs(slope))
         self._pending.discard(id(tensor))
         return True
@@ -174,13 +155,13 @@ class LinearNetwork:
         return Twins(weight, tf.abs(weight))
 
     def moved(self, op: Any) -> list[Any]:
-        """The same op: constants that it adds, pads or joins become zero."""
+        """The same op: constants that it adds, pads or joins change no gradient."""
         numbers = range(len(op.inputs))
         known = {n: self._value(op.inputs[n]) for n in numbers if self._depends(op.inputs[n])}
 
         def inputs(name: str) -> list[Any]:
             return [
-                getattr(known[n], name) if n in known else _emptied(op.inputs[n]) for n in numbers
+                getattr(known[n], name) if n in known else _float(op.inputs[n]) for n in numbers
             ]
 
         results = zip(_again(op, inputs("signed")), _again(op, inputs("absolute")), strict=True)
@@ -278,24 +259,9 @@ def _varying(inputs: Sequence[Any]) -> set[int]:
     return found
 
 
-def _slope(piece: pointwise.Piece) -> float | None:
-    """The slope of the line that a piece stands for, whatever the weights in it."""
-    drawn = SOME_WEIGHTS if piece.has_weights else (0.0,)
-    found = [curves.line(piece.function(weight)) for weight in drawn]
-    first = found[0]
-    if first is None or any(one is None or abs(one - first) > 1e-6 for one in found):
-        return None
-    return first
-
-
 def _float(tensor: Any) -> Any:
     """Half precision as float32."""
     return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.float16, tf.bfloat16) else tensor
-
-
-def _emptied(tensor: Any) -> Any:
-    """Zeros in place of constant numbers; sizes and places stay."""
-    return tf.zeros_like(_float(tensor)) if tensor.dtype.is_floating else tensor
 
 
 def _again(op: Any, inputs: Sequence[Any]) -> list[Any]:
