@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasviz.errors import MethodError
+from kerasviz.probe.backend.graph import COUNTS
 from kerasviz.probe.run import Run, run
 from kerasviz.probe.wrapper import Wrapper
 
@@ -107,7 +108,7 @@ class _Graph:
         waiting = [tensor.op for tensor in tensors]
         while waiting:
             op = waiting.pop()
-            if id(op) in seen:
+            if id(op) in seen or op.type in COUNTS:
                 continue
             seen.add(id(op))
             if self._mixes(op):

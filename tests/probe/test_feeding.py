@@ -92,6 +92,12 @@ def loop() -> keras.Model:
     return keras.Model(clip, layers.Conv3D(4, 2, name="after")(x))
 
 
+def unrolled() -> keras.Model:
+    signal = keras.Input((3, 2))
+    x = layers.LSTM(4, return_sequences=True, unroll=True, name="lstm")(signal)
+    return keras.Model(signal, layers.Conv1D(4, 2, name="after")(x))
+
+
 CASES: list[tuple[Callable[[], keras.Model], str, dict[str, tuple[str, ...]]]] = [
     (chain, "a", {"a": ()}),
     (chain, "b", {"b": ("a",), "a": ()}),
@@ -111,6 +117,7 @@ CASES: list[tuple[Callable[[], keras.Model], str, dict[str, tuple[str, ...]]]] =
     (subclassed, "trunk/stem", {"trunk/stem": ("second",), "second": ("first",)}),
     (shared, "end", {"end": ("trunk@3/inner", "trunk/inner"), "trunk/inner": ()}),
     (strips, "b", {"b": ("a",), "a": ()}),
+    (unrolled, "after", {"after": ("lstm",), "lstm": ()}),
     (loop, "after", {"after": ("loop",), "loop": ()}),
 ]
 

@@ -146,9 +146,11 @@ def test_the_nearest_of_many_layers_are_looked_at() -> None:
     parts = [layers.Conv2D(2, 1, name=f"part_{n}")(image) for n in range(5)]
     joined: Any = layers.Concatenate()(parts)
     model = randomized(keras.Model(image, layers.Conv2D(2, 1, name="end")(joined)))
-    found = kv.weights.circuit(model, "end", 0, strongest=99)
+    found = kv.weights.circuit(model, "end", 0, strongest=4)
     assert sorted(found.left_out) == ["part_0", "part_1"]
     weights = kernel(model, "end")[0, 0, :, 0]
+    looked_at = sorted(np.abs(weights[4:]), reverse=True)
+    np.testing.assert_allclose(found.links["norm"], looked_at[:4], atol=1e-5)
     for row in found.links.itertuples():
         part, channel = found.names[row.source].removeprefix("part_").split(":")
         np.testing.assert_allclose(row.sum, weights[2 * int(part) + int(channel)], atol=1e-5)
