@@ -88,8 +88,7 @@ class _Graph:
 
     def address(self, op: Any) -> str:
         """Of the layer that made an op, or of the batch normalization that alone reads it."""
-        loop = self._loop(op)
-        call = loop or self._record.innermost(self._numbers[id(op)])
+        call = self._record.innermost(self._numbers[id(op)])
         if call is None:
             return ""
         return next((n.address for n in self._normalizations if self._reads(n, call)), call.address)

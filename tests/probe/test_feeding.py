@@ -88,7 +88,8 @@ def strips() -> keras.Model:
 
 def loop() -> keras.Model:
     clip = keras.Input((2, 8, 8, 3))
-    x = layers.TimeDistributed(conv("inside"), name="loop")(clip)
+    inner = keras.Sequential([keras.Input((8, 8, 3)), conv("inside")])
+    x = layers.TimeDistributed(inner, name="loop")(clip)
     return keras.Model(clip, layers.Conv3D(4, 2, name="after")(x))
 
 
