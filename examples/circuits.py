@@ -25,7 +25,7 @@ CHANNELS = (77, 40)
 def main(channels: list[int], strongest: int, size: int, steps: int, output: Path) -> None:
     """Expand the weights, rank them, draw what the channels look for."""
     model = samples.efficientnet_lite0(input_shape=(None, None, 3))
-    drawn = {"size": size, "steps": steps, "verbose": 0}
+    drawn = {"size": size, "steps": steps, "verbose": 0, "redirected_steps": 0}
     output.mkdir(parents=True, exist_ok=True)
 
     links = kv.weights.connections(model, SOURCE, TARGET, strongest, targets=channels)
