@@ -17,7 +17,13 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images"
 WIDTH = 1000
-QUALITY = {"expanded_weights": 55, "initializer_weights": 38, "weight_banding_factors": 40}
+QUALITY = {
+    "expanded_weights": 55,
+    "initializer_weights": 38,
+    "weight_banding_factors": 40,
+    "weight_circuit": 52,
+    "weight_connections": 70,
+}
 
 
 def main(names: list[str]) -> None:

@@ -16,6 +16,10 @@ SMALL = {
     "any_model": ["--size", "64"],
     "attention_impact": ["--size", "8", "--depth", "4", "--seeds", "2"],
     "channel_gradients": ["--size", "64", "--photos", "coffee", "--per-photo", "2"],
+    "circuits": [
+        *["--channels", "40", "77", "--strongest", "1"],
+        *["--size", "32", "--steps", "1"],
+    ],
     "during_predict": ["--size", "64", "--stride", "224", "--photo", "coffee"],
     "expanded_weights": [
         *["--size", "64", "--targets", "block_2", "--photos", "coffee", "--per-photo", "1"],

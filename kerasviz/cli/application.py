@@ -420,6 +420,28 @@ def weights(
             metavar="MODEL", help="Another checkpoint of the model: what changed on the way to it?"
         ),
     ] = None,
+    connections: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="SOURCE TARGET",
+            help="Addresses of two layers: the strongest links from channels of the first to those "
+            "of the second.",
+        ),
+    ] = None,
+    circuit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER:CHANNEL",
+            help="A channel: its strongest inputs in the layer before, and theirs in the one "
+            "before that; may be repeated.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Gradient steps of a channel's picture; 0 draws none."
+        ),
+    ] = 64,
     output: Output = Path("kerasviz-weights"),
     imports: Imports = None,
     debug: Debug = False,
@@ -434,6 +456,9 @@ def weights(
         model=model,
         layers=layer or (),
         compare=compare,
+        connections=connections,
+        circuits=circuit or (),
+        steps=steps,
         output=output,
         imports=imports or (),
         debug=debug,

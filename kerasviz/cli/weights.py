@@ -12,6 +12,7 @@ from kerasviz.cli.pages import write_description
 from kerasviz.cli.progress import Steps
 from kerasviz.cli.quiet import import_keras
 from kerasviz.cli.tables import print_table
+from kerasviz.cli.weight_links import circuit_part, connection_part
 from kerasviz.errors import AddressError, InputError, MethodError
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class WeightOptions:
     model: str
     layers: Sequence[str] = ()
     compare: str | None = None
+    connections: tuple[str, str] | None = None
+    circuits: Sequence[str] = ()
+    steps: int = 64
     output: Path = Path("kerasviz-weights")
     imports: Sequence[str] = field(default=())
     debug: bool = False
@@ -62,6 +66,7 @@ def run_weights(options: WeightOptions) -> None:
         other = _load(options.compare, options, steps) if options.compare else None
         found = _Found()
         layers = _layers(model, options, steps)
+        layers += _links(model, options, found, steps)
         _unusual(model, found, steps)
         _by_depth(model, found, steps)
         found.sections.extend(layers)
@@ -102,6 +107,22 @@ def _layers(model: keras.Model, options: WeightOptions, steps: Steps) -> list[Se
             sections.append(report.distribution_section(found, address))
         section = _factors(model, address, steps)
         sections.extend([section] if section is not None else [])
+    return sections
+
+
+def _links(
+    model: keras.Model, options: WeightOptions, found: _Found, steps: Steps
+) -> list[Section]:
+    """Parts of the page for the links that are asked for."""
+    sections = []
+    if options.connections is not None:
+        section, table = connection_part(model, *options.connections, options.steps, steps)
+        sections.append(section)
+        found.tables["connections"] = table
+    for number, name in enumerate(dict.fromkeys(options.circuits), 1):
+        section, table = circuit_part(model, name, options.steps, steps)
+        sections.append(section)
+        found.tables[f"circuit_{number}"] = table
     return sections
 
 

@@ -37,6 +37,9 @@ from kerasviz.plots.unit_fields import effective_field, unit_fields
 from kerasviz.plots.variant_fields import field_rows
 from kerasviz.plots.variant_measures import variant_measures
 from kerasviz.plots.viewport import viewport
+from kerasviz.plots.weight_circuit import weight_circuit
+from kerasviz.plots.weight_connections import weight_connections
+from kerasviz.plots.weight_positions import weight_positions
 from kerasviz.plots.weights import weight_changes, weight_distribution
 
 __all__ = [
@@ -82,8 +85,11 @@ __all__ = [
     "viewport",
     "weight_banding",
     "weight_changes",
+    "weight_circuit",
     "weight_comparison",
+    "weight_connections",
     "weight_distribution",
     "weight_factors",
     "weight_histograms",
+    "weight_positions",
 ]

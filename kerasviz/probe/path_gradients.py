@@ -90,14 +90,18 @@ class PathReader(Stream):
         source: The earlier layer: address, layer object or index; or the name of an input, its
             `InputLayer` or index.
         target: The later layer.
+        held: Layers whose output is held fixed, so that paths through them do not count.
 
     Raises:
         AddressError: No such layer.
         MethodError: The model runs on batches of one size only.
     """
 
-    def __init__(self, model: keras.Model, source: Any, target: Any) -> None:
+    def __init__(
+        self, model: keras.Model, source: Any, target: Any, held: Sequence[Any] = ()
+    ) -> None:
         super().__init__(model)
+        self.held = tuple(addresses.to_address(model, layer) for layer in held)
         _check_open(model)
         given = _layer_of(model, source)
         is_input = isinstance(given, keras.layers.InputLayer)
@@ -120,7 +124,7 @@ class PathReader(Stream):
         kind, box = key
         if kind == TRUE:
             return self._true(inputs, feeds[0], box)
-        record = run(self.model, inputs, open_functions=False)
+        record = self._run(inputs, open_functions=False)
         ends = self._ends(record)
         self._check_precision(record, ends)
         if kind == WINDOW:
@@ -136,7 +140,7 @@ class PathReader(Stream):
         repeated = keras.tree.map_structure(
             lambda x: x if x is None else tiling.repeated(x, times), inputs
         )
-        record = run(self.model, repeated)
+        record = self._run(repeated)
         ends = self._ends(record)
         batch = next(x for x in keras.tree.flatten(inputs) if x is not None)
         number = tiling.tiled(units, ops.shape(batch)[0])
@@ -146,7 +150,13 @@ class PathReader(Stream):
         found = {"signed": ops.sum(folded, axis=0), "absolute": ops.sum(ops.abs(folded), axis=0)}
         return found, Learned(*ends.counts)
 
+    def _run(self, inputs: Any, **settings: Any) -> Run:
+        held: dict[str, Any] = dict.fromkeys(self.held, keras.ops.stop_gradient)
+        return run(self.model, inputs, edits=held, **settings)
+
     def _ends(self, record: Run) -> _Ends:
+        for address in self.held:
+            record.find(address)
         target = record.find(self.target)
         source, source_axis = self._source(record)
         self._check_kind("target", target.output)

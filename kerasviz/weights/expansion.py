@@ -44,6 +44,7 @@ class WeightExpander:
         size: Positions along each axis of the input that the model leaves open; None: 32, 64, 128
             or 256, the first at which no border cuts the window. Examples bring their own.
         batch_size: Gradients computed at once; memory grows with it.
+        held: Layers whose output is held fixed, so that paths through them do not count.
 
     Call arguments:
         examples: None, or images (arrays, or anything that `predict` takes): the mean over them of
@@ -81,10 +82,11 @@ class WeightExpander:
         target: Any,
         size: int | None = None,
         batch_size: int = 16,
+        held: Sequence[Any] = (),
     ) -> None:
         self._size = None if size is None else whole(size, "size")
         self._batch_size = whole(batch_size, "batch_size")
-        self._reader = _Reader(model, source, target, self._batch_size)
+        self._reader = _Reader(model, source, target, held, self._batch_size)
         self._blank: tuple[Batch, Window] | None = None
 
     def __call__(
@@ -121,7 +123,12 @@ class WeightExpander:
             strides=window.strides,
             is_cut=window.is_cut,
             diagnosis="",
-            parameters={"size": self._size, "batch_size": self._batch_size, **settings},
+            parameters={
+                "size": self._size,
+                "batch_size": self._batch_size,
+                "held": reader.held,
+                **settings,
+            },
             provenance=provenance(reader.model),
         )
         object.__setattr__(result, "diagnosis", _diagnosis(result, window))
@@ -177,6 +184,7 @@ def expand(
     targets: Sequence[int] | None = None,
     size: int | None = None,
     batch_size: int = 16,
+    held: Sequence[Any] = (),
     verbose: Any = "auto",
 ) -> ExpandedWeights:
     """The weights between two layers that are not next to each other, as one kernel.
@@ -203,15 +211,17 @@ def expand(
     print(found.maps.shape, found.cancellation.max())
     ```
     """
-    expander = WeightExpander(model, source, target, size, batch_size)
+    expander = WeightExpander(model, source, target, size, batch_size, held)
     return expander(examples, sources=sources, targets=targets, verbose=verbose)
 
 
 class _Reader(PathReader):
     """Adds up the true gradients over a data set."""
 
-    def __init__(self, model: keras.Model, source: Any, target: Any, at_once: int) -> None:
-        super().__init__(model, source, target)
+    def __init__(
+        self, model: keras.Model, source: Any, target: Any, held: Sequence[Any], at_once: int
+    ) -> None:
+        super().__init__(model, source, target, held)
         self._at_once = at_once
         self._view: Window | None = None
 

@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 import kerasviz as kv
+from tests.reference import links as reference
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,41 @@ def test_refusals(refused, faulty_file, saved_model, model_file, tmp_path):
         "weights", faulty_file, "--compare", model_file, "--output", tmp_path
     )
     assert "SavedModel" in refused("weights", saved_model, "--output", tmp_path)
+
+
+def test_links_and_circuits(run, refused, faulty, faulty_file, tmp_path):
+    output = tmp_path / "out"
+    result = run(
+        "weights", faulty_file, "--connections", "conv_4", "conv_5",
+        "--circuit", "conv_5:2", "--steps", 0, "--output", output,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(output / "connections.csv")
+    kernel = keras.ops.convert_to_numpy(faulty.get_layer("conv_5").kernel)
+    expected = [one["norm"] for one in reference.ranked(kernel, 8)]
+    np.testing.assert_allclose(table["norm"], expected, rtol=1e-4)
+    links = pd.read_csv(output / "circuit_1.csv")
+    into = [one["norm"] for one in reference.ranked(kernel, 3, [2])]
+    np.testing.assert_allclose(links["norm"][links["target"] == "conv_5:2"], into, rtol=1e-4)
+    assert {name.split(":")[0] for name in links["source"]} == {"conv_3", "conv_4"}
+    page = (output / "report.html").read_text()
+    assert page.index(">How conv_5 reads conv_4<") < page.index(">The circuit of conv_5:2<")
+    for words, options in {
+        "LAYER:CHANNEL": ["--circuit", "conv_5"],
+        "Closest: 'conv_1'": ["--connections", "conv_19", "conv_3"],
+    }.items():
+        assert words in refused("weights", faulty_file, *options, "--output", output)
+
+
+def test_pictures_of_what_cannot_be_drawn(run, tmp_path):
+    words = keras.Input((12,), dtype="int32")
+    x = layers.Embedding(9, 4)(words)
+    x = layers.Conv1D(4, 3, name="two")(layers.Conv1D(3, 3, name="one")(x))
+    path = tmp_path / "words.keras"
+    keras.Model(words, layers.Dense(2)(layers.GlobalAveragePooling1D()(x))).save(path)
+    result = run(
+        "weights", path, "--connections", "one", "two", "--steps", 1, "--output", tmp_path / "out"
+    )
+    assert result.exit_code == 0, result.output
+    assert "No pictures of the channels. " in result.output
+    assert (tmp_path / "out" / "connections.csv").exists()
