@@ -12,7 +12,6 @@ import numpy as np
 from kerasviz.callbacks.observing import Observer, Seen
 from kerasviz.callbacks.watcher import Watcher
 from kerasviz.errors import InputError
-from kerasviz.probe.blank_inputs import OpenSize
 from kerasviz.receptive_fields.gradient_fields import (
     GradientReceptiveField,
     asked_of,
@@ -113,7 +112,7 @@ class ReceptiveFieldWatcher(Watcher):
         seed: int = 0,
         units: int | Sequence[int] = MOST_UNITS,
         input: str | int | None = None,  # noqa: A002
-        size: OpenSize = None,
+        size: int | Sequence[int] | None = None,
         batch_size: int = 32,
         **options: Any,
     ) -> None:

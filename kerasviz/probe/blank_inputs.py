@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,7 +14,6 @@ from kerasviz.probe.unit_gradients import BYTE_MIDDLE
 from kerasviz.probe.wrapper import Wrapper
 
 BYTE_STD = 64.0
-OpenSize = int | Sequence[int] | None
 
 
 def open_size(size: Any) -> int | tuple[int, ...] | None:

@@ -70,7 +70,7 @@ def save(result: Any, path: str | os.PathLike[str]) -> Path:
 
 
 def load(kind: type[Result], path: str | os.PathLike[str]) -> Result:
-    """Read what `save` wrote; lists come back as tuples.
+    """Read what `save` wrote; lists come back as tuples, in mappings as lists.
 
     Raises:
         InputError: The file is missing, damaged, or something else.
@@ -133,7 +133,9 @@ def _read(value: Any, kind: type, arrays: Mapping[str, Any]) -> Any:
         return {_read(k, kind, arrays): _read(v, kind, arrays) for k, v in value[PAIRS]}
     is_result = WITHIN in value
     fields = {k: _read(v, kind, arrays) for k, v in value.get(WITHIN, value).items()}
-    return kind(**fields) if is_result else fields
+    if is_result:
+        return kind(**fields)
+    return {k: [*v] if isinstance(v, tuple) else v for k, v in fields.items()}
 
 
 def _table(value: dict[str, Any]) -> Any:

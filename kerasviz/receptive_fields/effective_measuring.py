@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasviz.errors import InputError, MethodError
-from kerasviz.probe.blank_inputs import BlankInputs, OpenSize, open_size
+from kerasviz.probe.blank_inputs import BlankInputs, open_size
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
@@ -70,7 +70,7 @@ class EffectiveReceptiveField:
         input: str | int | None = None,  # noqa: A002
         num_samples: int = 64,
         seed: int = 0,
-        size: OpenSize = None,
+        size: int | Sequence[int] | None = None,
         batch_size: int = 32,
     ) -> None:
         if isinstance(channel, str) and channel not in ("sum", "each"):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.probe.blank_inputs import OpenSize, open_size
+from kerasviz.probe.blank_inputs import open_size
 from kerasviz.probe.inputs import Batch
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
@@ -70,7 +70,7 @@ class GradientReceptiveField:
         model: keras.Model,
         layer: Any,
         input: str | int | None = None,  # noqa: A002
-        size: OpenSize = None,
+        size: int | Sequence[int] | None = None,
         batch_size: int = 32,
     ) -> None:
         self._reader = CentreReader(model, layer, input)
@@ -140,7 +140,7 @@ def maps(
     seed: int = 0,
     units: Sequence[int] | None = None,
     input: str | int | None = None,  # noqa: A002
-    size: OpenSize = None,
+    size: int | Sequence[int] | None = None,
     batch_size: int = 32,
 ) -> UnitFields:
     """The gradient receptive field of every unit of a layer.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError
-from kerasviz.probe.blank_inputs import OpenSize, open_size
+from kerasviz.probe.blank_inputs import open_size
 from kerasviz.probe.provenance import provenance
 from kerasviz.probe.settings import whole
 from kerasviz.probe.unit_gradients import VALUES, CentreReader
@@ -28,7 +28,7 @@ def triggered_average(
     weight: str = "magnitude",
     units: Sequence[int] | None = None,
     input: str | int | None = None,  # noqa: A002
-    size: OpenSize = None,
+    size: int | Sequence[int] | None = None,
     batch_size: int = 32,
 ) -> UnitFields:
     """Average of N(0, 1) noise, weighted by how much each unit answered: Σ |y| x / Σ |y|.

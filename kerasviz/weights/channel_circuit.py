@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasviz.probe.saving import Kept
 from kerasviz.weights.drawn_channels import checked_pictures, draw_channels
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Circuit:
+class Circuit(Kept):
     """A channel, the channels that it reads most, and those that they read most.
 
     Args:

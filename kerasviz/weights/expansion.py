@@ -291,6 +291,10 @@ def _chosen(name: str, given: Any, count: int, address: str) -> np.ndarray:
             f"`{name}` must be from 0 to {count - 1}, as {address!r} has {count} channels. "
             f"Received: {beyond[0]}. See `kv.layers(model)`."
         )
+    if len(set(numbers.tolist())) < len(numbers):
+        raise InputError(
+            f"`{name}` must be different channels. Received: {given!r}. Name each of them once."
+        )
     return numbers.astype("int64")
 
 

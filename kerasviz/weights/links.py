@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasviz.errors import MethodError
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.saving import Kept
 from kerasviz.probe.settings import whole
 from kerasviz.weights.drawn_channels import NOTHING, checked_pictures, draw_channels
 from kerasviz.weights.expansion import expand
@@ -25,7 +26,7 @@ FIGURES = ("norm", "sum", "share_positive", "cancellation")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WeightConnections:
+class WeightConnections(Kept):
     """The strongest links between the channels of two layers.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 from kerasviz.errors import MethodError
 from kerasviz.features.painter import Painter
 from kerasviz.probe.provenance import provenance
+from kerasviz.probe.saving import Kept
 from kerasviz.probe.settings import whole
 from kerasviz.weights.drawn_channels import NOTHING, checked_pictures
 from kerasviz.weights.expansion import expand
@@ -24,7 +25,7 @@ AT_ONCE = 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PositionWeights:
+class PositionWeights(Kept):
     """A channel's weights, a direction of the source's channels at each position of its window.
 
     Args:

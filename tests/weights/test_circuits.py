@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -96,7 +97,7 @@ def test_through_layers_of_ones_choice(residual: keras.Model, chain: keras.Model
     assert first.nodes["layer"].tolist() == ["one", "two"]
 
 
-def test_a_figure_of_it(chain: keras.Model) -> None:
+def test_a_figure_of_it(chain: keras.Model, tmp_path: Path) -> None:
     found = kv.weights.circuit(chain, "three", 2, strongest=2)
     bare = found.plot()
     rng = np.random.default_rng(0)
@@ -114,6 +115,12 @@ def test_a_figure_of_it(chain: keras.Model) -> None:
     assert widest == pytest.approx(3.6)
     assert narrowest < widest
     drawn = found.visualize(chain, steps=1, size=10, verbose=0, redirected_steps=0)
+    again = kv.weights.Circuit.load(drawn.save(tmp_path / "circuit.npz"))
+    np.testing.assert_array_equal(again.pictures, drawn.pictures)
+    for one, other in zip(again.maps, drawn.maps, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (again.names, again.left_out) == (drawn.names, drawn.left_out)
+    assert again.links.equals(drawn.links)
     assert drawn.pictures.shape == (len(found.nodes), 10, 10, 3)
     assert drawn.maps is found.maps
 

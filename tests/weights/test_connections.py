@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -157,9 +158,12 @@ def test_subclassed_and_examples(model: keras.Model) -> None:
     np.testing.assert_allclose(found.table["cancellation"], expected, rtol=1e-6)
 
 
-def test_pictures_at_both_ends(model: keras.Model) -> None:
+def test_pictures_at_both_ends(model: keras.Model, tmp_path: Path) -> None:
     found = kv.weights.connections(model, "trunk/first", "third", strongest=3)
     drawn = found.visualize(model, steps=2, size=12, verbose=0, seed=4)
+    again = kv.weights.WeightConnections.load(drawn.save(tmp_path / "links.npz"))
+    np.testing.assert_array_equal(again.source_pictures, drawn.source_pictures)
+    assert again.table.equals(drawn.table)
     names = [f"trunk/first:{n}" for n in found.sources] + [f"third:{n}" for n in found.targets]
     visualizer = kv.ActivationMaximization(model, names, image=kv.images.Fourier(size=12), seed=4)
     visualizer(steps=2, verbose=0)

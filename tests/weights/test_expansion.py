@@ -372,6 +372,8 @@ def test_what_makes_no_sense_is_refused() -> None:
     for channels in (3, [], [0.5], [[1]]):
         with pytest.raises(InputError, match="`sources` must be a list of channel numbers"):
             expander(sources=channels)
+    with pytest.raises(InputError, match="`targets` must be different channels"):
+        expander(targets=[1, 1])
     with pytest.raises(AddressError, match="`sources` must be from 0 to 5"):
         expander(sources=[6])
     with pytest.raises(InputError, match="finite"):
