@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROUNDER = "a bottleneck of one channel gives rounder fields than none"
+ALL = "all variants"
 ORIENTED = "fields after a bottleneck of one channel are less round than in it"
 
 LABELS = {"val_accuracy": "accuracy", "orientation_std": "orientation_std"}
@@ -75,7 +76,8 @@ class FieldStudy(Kept):
           with such a bottleneck, less that of the variant that differs in nothing else; holds
           below 0.
         - "fields after a bottleneck of one channel are less round than in it": mean of the layer
-          "mid", less that of "bottleneck"; holds above 0.
+          "mid", less that of "bottleneck"; holds above 0. The last row, "all variants", is of all
+          trainings with such a bottleneck together.
 
         Args:
             confidence: Of the intervals, in (0, 1).
@@ -95,23 +97,26 @@ class FieldStudy(Kept):
             raise InputError(f"`confidence` must be in (0, 1). Received: {confidence!r}. Try 0.95.")
         means = self.table.groupby(["variant", "layer", "seed"])["orientation_std"].mean()
         rows = [
-            _row(ROUNDER, (narrow, wide, layer), (narrow, layer), (wide, layer), means, confidence)
+            _row(
+                ROUNDER,
+                (narrow, wide, layer),
+                (means.loc[narrow, layer] - means.loc[wide, layer]).dropna().to_numpy(),
+                confidence,
+            )
             for narrow, wide in self._pairs()
             for layer in self.layers
         ]
         if {"bottleneck", "mid"} <= set(self.layers):
+            narrow = [n for n, given in self.variants.items() if given.get("bottleneck", 1) == 1]
+            behind = means[means.index.get_level_values("layer") == "mid"].droplevel("layer")
+            within = means[means.index.get_level_values("layer") == "bottleneck"].droplevel("layer")
+            differences = (behind - within).dropna()
             rows += [
-                _row(
-                    ORIENTED,
-                    (name, name, "mid"),
-                    (name, "mid"),
-                    (name, "bottleneck"),
-                    means,
-                    confidence,
-                )
-                for name, settings in self.variants.items()
-                if settings.get("bottleneck", 1) == 1
+                _row(ORIENTED, (n, n, "mid"), _of(differences, [n]), confidence) for n in narrow
             ]
+            if len(narrow) > 1:
+                everything = _of(differences, narrow)
+                rows.append(_row(ORIENTED, (ALL, ALL, "mid"), everything, confidence))
         columns = ["finding", "variant", "against", "layer", "estimate", "low", "high", "seeds"]
         return pd.DataFrame(rows, columns=[*columns, "holds"])
 
@@ -145,7 +150,7 @@ class FieldStudy(Kept):
             f"{row['finding'].capitalize()}: {row['holds']} for {row['variant']}"
             + (f" against {row['against']}" if row["against"] != row["variant"] else "")
             + f", {row['layer']} ({row['estimate']:+.3f} [{row['low']:.3f}, {row['high']:.3f}], "
-            f"{row['seeds']} seeds)."
+            f"{row['seeds']} {'trainings' if row['variant'] == ALL else 'seeds'})."
             for row in self.findings(confidence).to_dict("records")
         ]
 
@@ -241,17 +246,16 @@ def _rest(settings: dict[str, Any]) -> Any:
     return tuple(sorted((key, value) for key, value in usual.items() if key != "bottleneck"))
 
 
+def _of(values: pd.Series, variants: list[str]) -> np.ndarray:
+    own = values[values.index.get_level_values("variant").isin(variants)]
+    return own.to_numpy("float64")
+
+
 def _row(
-    finding: str,
-    names: tuple[str, str, str],
-    one: tuple[str, str],
-    other: tuple[str, str],
-    means: pd.Series,
-    confidence: float,
+    finding: str, names: tuple[str, str, str], values: np.ndarray, confidence: float
 ) -> dict[str, Any]:
     from scipy import stats
 
-    values = (means.loc[one] - means.loc[other]).dropna().to_numpy()
     estimate = float(values.mean()) if len(values) else np.nan
     low = high = np.nan
     if len(values) > 1:

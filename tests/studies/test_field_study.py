@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,15 @@ def test_findings_are_paired_by_seed() -> None:
     assert "yes for one against none, bottleneck (-0.100 [" in result.words()[0]
     with pytest.raises(InputError, match="`confidence`"):
         result.findings(1.0)
+    both = dataclasses.replace(result, variants={**result.variants, "other": {"kernel_size": 3}})
+    more = by_hand({("other", "bottleneck"): [0.1, 0.1], ("other", "mid"): [0.2, 0.4]}).table
+    both = dataclasses.replace(both, table=pd.concat([result.table, more]))
+    last = both.findings().iloc[-1]
+    assert (last["variant"], last["seeds"], last["holds"]) == ("all variants", 5, "unclear")
+    differences = [0.2, 0.0, 0.0, 0.1, 0.3]
+    assert last["estimate"] == pytest.approx(np.mean(differences))
+    reach = stats.t.ppf(0.975, 4) * np.std(differences, ddof=1) / 5**0.5
+    assert last["low"] == pytest.approx(np.mean(differences) - reach)
     swapped = by_hand(
         {
             ("one", "bottleneck"): [0.20, 0.31],
