@@ -186,7 +186,7 @@ def test_receptive_fields_from_end_to_end(run, monkeypatch, tmp_path):
     assert len(pd.read_csv(output / "findings.csv")) == 3 + 1
     assert pd.read_csv(output / "training.csv")["val_accuracy"].notna().all()
     names = {path.stem for path in output.glob("*.png")}
-    assert names == {"bottleneck", "mid", "last", "orientations"}
+    assert names == {"variants", "bottleneck", "mid", "last", "orientations"}
     summary = json.loads((output / "summary.json").read_text())
     assert (summary["data"], summary["seeds"], summary["epochs"]) == ("patches", [0], 1)
     assert "What shapes receptive fields" in (output / "report.html").read_text()
