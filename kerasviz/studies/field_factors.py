@@ -40,10 +40,20 @@ def groups(variants: Mapping[str, Mapping[str, Any]], setting: str) -> list[list
     """Variants that differ in one setting only, with two or more values of it."""
     alike: dict[Any, dict[str, Any]] = {}
     for name, given in variants.items():
-        whole = {**USUAL, **given}
-        rest = tuple(sorted((key, str(value)) for key, value in whole.items() if key != setting))
-        alike.setdefault(rest, {})[name] = whole[setting]
+        alike.setdefault(rest_of(given, setting), {})[name] = {**USUAL, **given}[setting]
     return [list(named) for named in alike.values() if len(set(named.values())) > 1]
+
+
+def rest_of(given: Mapping[str, Any], setting: str) -> tuple[tuple[str, str], ...]:
+    """All settings of a variant but one, the usual ones among them."""
+    whole = {**USUAL, **given}
+    return tuple(sorted((key, str(value)) for key, value in whole.items() if key != setting))
+
+
+def of_variants(series: pd.Series, *variants: str) -> np.ndarray:
+    """Values of variants, without NaN, of a series indexed by variant and seed."""
+    own = series[series.index.get_level_values("variant").isin(variants)]
+    return own.dropna().to_numpy("float64")
 
 
 def effect(values: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -75,17 +85,12 @@ def factor_table(
 
     found = measures(table, training)
     rows = [
-        _row(factor, measure, layer, {name: _of(series, name) for name in group})
+        _row(factor, measure, layer, {name: of_variants(series, name) for name in group})
         for factor, setting in FACTORS.items()
         for group in groups(variants, setting)
         for (measure, layer), series in found.items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _of(series: pd.Series, variant: str) -> np.ndarray:
-    own = series[series.index.get_level_values("variant") == variant]
-    return own.dropna().to_numpy("float64")
 
 
 def _row(factor: str, measure: str, layer: str, values: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasviz.errors import InputError
 from kerasviz.probe.saving import Kept
-from kerasviz.studies.field_factors import USUAL, factor_table, measures
+from kerasviz.studies.field_factors import factor_table, measures, of_variants, rest_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,10 +112,11 @@ class FieldStudy(Kept):
             within = means[means.index.get_level_values("layer") == "bottleneck"].droplevel("layer")
             differences = (behind - within).dropna()
             rows += [
-                _row(ORIENTED, (n, n, "mid"), _of(differences, [n]), confidence) for n in narrow
+                _row(ORIENTED, (n, n, "mid"), of_variants(differences, n), confidence)
+                for n in narrow
             ]
             if len(narrow) > 1:
-                everything = _of(differences, narrow)
+                everything = of_variants(differences, *narrow)
                 rows.append(_row(ORIENTED, (ALL, ALL, "mid"), everything, confidence))
         columns = ["finding", "variant", "against", "layer", "estimate", "low", "high", "seeds"]
         return pd.DataFrame(rows, columns=[*columns, "holds"])
@@ -208,8 +209,7 @@ class FieldStudy(Kept):
 
         found = {
             LABELS.get(measure, measure) + (f", {layer}" if layer else ""): {
-                name: series[series.index.get_level_values("variant") == name].tolist()
-                for name in self.variants
+                name: of_variants(series, name).tolist() for name in self.variants
             }
             for (measure, layer), series in measures(self.table, self.training).items()
             if measure in LABELS
@@ -224,11 +224,11 @@ class FieldStudy(Kept):
         rests: dict[Any, str] = {}
         for name, settings in self.variants.items():
             if settings.get("bottleneck", 1) is None:
-                rests[_rest(settings)] = name
+                rests[rest_of(settings, "bottleneck")] = name
         return [
-            (name, rests[_rest(settings)])
+            (name, rests[rest_of(settings, "bottleneck")])
             for name, settings in self.variants.items()
-            if settings.get("bottleneck", 1) == 1 and _rest(settings) in rests
+            if settings.get("bottleneck", 1) == 1 and rest_of(settings, "bottleneck") in rests
         ]
 
 
@@ -239,16 +239,6 @@ def _said(row: Any) -> str:
         f"{row.measure}{where} (p = {row.p_value:.2g}): from {row.low:.2f} "
         f"({row.lowest}) to {row.high:.2f} ({row.highest})."
     )
-
-
-def _rest(settings: dict[str, Any]) -> Any:
-    usual = {**USUAL, **settings}
-    return tuple(sorted((key, value) for key, value in usual.items() if key != "bottleneck"))
-
-
-def _of(values: pd.Series, variants: list[str]) -> np.ndarray:
-    own = values[values.index.get_level_values("variant").isin(variants)]
-    return own.to_numpy("float64")
 
 
 def _row(

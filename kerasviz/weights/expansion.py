@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,8 +132,7 @@ class WeightExpander:
             },
             provenance=provenance(reader.model),
         )
-        object.__setattr__(result, "diagnosis", _diagnosis(result, window))
-        return result
+        return dataclasses.replace(result, diagnosis=_diagnosis(result, window))
 
     def _lines(self, targets: Any) -> tuple[np.ndarray, np.ndarray, Window, Learned, np.ndarray]:
         reader = self._reader
